@@ -1,0 +1,100 @@
+"""Container-based testing for pytest: images, containers, networks and readiness as markers and fixtures."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_dockerkit import probes
+    from pytest_dockerkit._engine.base import EngineFacts
+    from pytest_dockerkit._poll import Look
+    from pytest_dockerkit._runtime.files import FileInfo
+    from pytest_dockerkit._runtime.handles import RunningContainer
+    from pytest_dockerkit._runtime.images import Image, ImageConfig
+    from pytest_dockerkit._runtime.kit import Kit
+    from pytest_dockerkit._runtime.networks import Network, Volume
+    from pytest_dockerkit._runtime.results import ExecResult, Limits, RunResult, Stats
+    from pytest_dockerkit._spec.container import ContainerSpec
+    from pytest_dockerkit._spec.healthcheck import HealthCheck
+    from pytest_dockerkit._spec.image import ImageSpec
+    from pytest_dockerkit._spec.mounts import VolumeSpec
+    from pytest_dockerkit._spec.network import NetworkSpec
+    from pytest_dockerkit._spec.probe import Probe
+    from pytest_dockerkit._spec.refs import external
+    from pytest_dockerkit._spec.secret import Secret
+    from pytest_dockerkit.errors import DockerkitError
+    from pytest_dockerkit.fixtures import container_fixture, image_fixture, network_fixture, volume_fixture
+
+__all__ = [
+    "ContainerSpec",
+    "DockerkitError",
+    "EngineFacts",
+    "ExecResult",
+    "FileInfo",
+    "HealthCheck",
+    "Image",
+    "ImageConfig",
+    "ImageSpec",
+    "Kit",
+    "Limits",
+    "Look",
+    "Network",
+    "NetworkSpec",
+    "Probe",
+    "RunResult",
+    "RunningContainer",
+    "Secret",
+    "Stats",
+    "Volume",
+    "VolumeSpec",
+    "container_fixture",
+    "external",
+    "image_fixture",
+    "network_fixture",
+    "probes",
+    "volume_fixture",
+]
+
+# Found when first asked for: pytest imports this package in every run, also in those without a container.
+_HOMES = {
+    "ContainerSpec": "_spec.container",
+    "DockerkitError": "errors",
+    "EngineFacts": "_engine.base",
+    "ExecResult": "_runtime.results",
+    "FileInfo": "_runtime.files",
+    "HealthCheck": "_spec.healthcheck",
+    "Image": "_runtime.images",
+    "ImageConfig": "_runtime.images",
+    "ImageSpec": "_spec.image",
+    "Kit": "_runtime.kit",
+    "Limits": "_runtime.results",
+    "Look": "_poll",
+    "Network": "_runtime.networks",
+    "NetworkSpec": "_spec.network",
+    "Probe": "_spec.probe",
+    "RunResult": "_runtime.results",
+    "RunningContainer": "_runtime.handles",
+    "Secret": "_spec.secret",
+    "Stats": "_runtime.results",
+    "Volume": "_runtime.networks",
+    "VolumeSpec": "_spec.mounts",
+    "container_fixture": "fixtures",
+    "external": "_spec.refs",
+    "image_fixture": "fixtures",
+    "network_fixture": "fixtures",
+    "volume_fixture": "fixtures",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "probes":
+        return import_module("pytest_dockerkit.probes")
+    if name in _HOMES:
+        return getattr(import_module(f"pytest_dockerkit.{_HOMES[name]}"), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return __all__

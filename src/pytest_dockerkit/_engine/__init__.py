@@ -1,0 +1,1 @@
+"""Verbs on Docker. The only package that imports docker-py; its exceptions stop here."""

@@ -1,0 +1,41 @@
+"""The engine, with all its verbs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_dockerkit._engine.builders import ApiBuilder
+from pytest_dockerkit._engine.connect import connect
+from pytest_dockerkit._engine.containers import Containers
+from pytest_dockerkit._engine.images import Images
+from pytest_dockerkit._engine.networks import Networks, Volumes
+
+if TYPE_CHECKING:
+    import docker
+
+    from pytest_dockerkit._engine.base import Builder
+
+
+class Daemon:
+    """A Docker engine that answers.
+
+    Attributes:
+        client: docker-py's client, for what has no verb here.
+        facts: what the engine says of itself.
+    """
+
+    def __init__(self, host: str | None = None, context: str | None = None) -> None:
+        self.client, self.facts = connect(host, context)
+        self.images = Images(self.client)
+        self.containers = Containers(self.client)
+        self.networks = Networks(self.client)
+        self.volumes = Volumes(self.client)
+        self.builder: Builder = ApiBuilder(self.client, self.facts)
+
+    def docker_container(self, container_id: str) -> docker.models.containers.Container:
+        """Give docker-py's own object for a container."""
+        return self.client.containers.get(container_id)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()

@@ -1,0 +1,93 @@
+"""Verbs on images."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import docker.auth
+import docker.errors
+
+from pytest_dockerkit._engine.translate import NotOnEngineError, translated
+from pytest_dockerkit.errors import ImageNotFoundError
+
+if TYPE_CHECKING:
+    import docker
+
+
+class Images:
+    """Verbs on images."""
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        self._api = client.api
+
+    def find(self, reference: str) -> dict[str, Any] | None:
+        """Inspect an image; None if the engine does not have it."""
+        try:
+            with translated(f"inspect the image {reference}"):
+                found: dict[str, Any] = self._api.inspect_image(reference)
+                return found
+        except NotOnEngineError:
+            return None
+
+    def history(self, image_id: str) -> list[dict[str, Any]]:
+        """Give the steps that made an image, newest first."""
+        with translated(f"read the history of {image_id}"):
+            steps: list[dict[str, Any]] = self._api.history(image_id)
+            return steps
+
+    def pull(self, reference: str, platform: str | None = None) -> None:
+        """Pull an image.
+
+        Raises:
+            ImageNotFoundError: the registry does not give it; says what it answered.
+        """
+        repository, tag = _split(reference)
+        try:
+            with translated(f"pull {reference}"):
+                for line in self._api.pull(repository, tag=tag, platform=platform, stream=True, decode=True):
+                    if "error" in line:
+                        raise _not_pulled(reference, str(line["error"]))
+        except docker.errors.DockerException as failure:  # pragma: no cover - translated lets none out
+            raise _not_pulled(reference, str(failure)) from None
+        except ImageNotFoundError:
+            raise
+        except Exception as failure:
+            raise _not_pulled(reference, getattr(failure, "saw", "") or str(failure)) from None
+
+    def tag(self, image_id: str, name: str) -> None:
+        """Give an image one more name."""
+        repository, tag = _split(name)
+        with translated(f"tag {image_id} as {name}"):
+            self._api.tag(image_id, repository, tag)
+
+    def commit(self, container: str, name: str, labels: dict[str, str]) -> None:
+        """Make an image of a container's file system and settings."""
+        changes = [f"LABEL {json.dumps(key)}={json.dumps(value)}" for key, value in labels.items()]
+        with translated(f"commit {container}"):
+            self._api.commit(container, repository=name, tag="latest", changes=changes)
+
+    def remove(self, reference: str) -> None:
+        """Remove an image's name, and the image if that was its last; one that is gone is no failure."""
+        try:
+            with translated(f"remove the image {reference}"):
+                self._api.remove_image(reference, force=True)
+        except NotOnEngineError:
+            return
+
+
+def _split(reference: str) -> tuple[str, str | None]:
+    """Split off the tag or digest; without one it is `latest`, where the API would pull every tag."""
+    name, at, digest = reference.partition("@")
+    if at:
+        return name, digest
+    head, colon, tag = reference.rpartition(":")
+    return (head, tag) if colon and "/" not in tag else (reference, "latest")
+
+
+def _not_pulled(reference: str, said: str) -> ImageNotFoundError:
+    return ImageNotFoundError(
+        f"the image {reference} is not on the engine and cannot be pulled",
+        saw=said.strip(),
+        mend="correct the name or the tag; log in with `docker login` if it is private; or load or build it first",
+    )

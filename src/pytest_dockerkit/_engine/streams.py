@@ -1,0 +1,61 @@
+"""Exec sessions: a raw connection that carries the output of a command, and its input."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from typing import Any
+
+#: Output comes in frames: one byte for the stream, three of padding, four for the length.
+#: Source: Engine API, ContainerAttach, "Stream format".
+_HEADER = struct.Struct(">BxxxL")
+_STDERR = 2
+
+
+def converse(connection: Any, stdin: bytes | None, timeout_s: float | None) -> tuple[bytes, bytes]:
+    """Send the input, and gather the output until the command ends.
+
+    Args:
+        connection: what docker-py gives for `socket=True`.
+        stdin: what the command reads, or None if it has no input.
+        timeout_s: how long it may take, in seconds; None for as long as it likes.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    wire = getattr(connection, "_sock", connection)
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    if stdin is not None:
+        # Beside the reading: a command that answers before it has read all would block both sides.
+        threading.Thread(target=_send, args=(wire, stdin), daemon=True).start()
+    gathered = {False: bytearray(), True: bytearray()}
+    while (header := _receive(wire, _HEADER.size, deadline)) is not None:
+        stream, length = _HEADER.unpack(header)
+        gathered[stream == _STDERR] += _receive(wire, length, deadline) or b""
+    return bytes(gathered[False]), bytes(gathered[True])
+
+
+def _send(wire: Any, stdin: bytes) -> None:
+    try:
+        wire.sendall(stdin)
+        wire.shutdown(socket.SHUT_WR)
+    except OSError:
+        # The command has ended without reading all of it, as `head` does.
+        return
+
+
+def _receive(wire: Any, length: int, deadline: float | None) -> bytes | None:
+    """Read exactly so many bytes; None when the command has ended."""
+    got = bytearray()
+    while len(got) < length:
+        if deadline is not None:
+            wire.settimeout(max(0.001, deadline - time.monotonic()))
+        else:
+            wire.settimeout(None)
+        piece = wire.recv(length - len(got))
+        if not piece:
+            return bytes(got) if got else None
+        got += piece
+    return bytes(got)

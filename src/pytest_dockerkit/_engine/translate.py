@@ -1,0 +1,78 @@
+"""Foreign exceptions in, ours out."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import docker.errors
+import requests.exceptions
+
+from pytest_dockerkit.errors import ContainerError, EngineError, EngineUnavailableError, PortTakenError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: How engines say that a host port is in use; the first is docker's allocator, the second the kernel.
+_PORT_TAKEN = re.compile(
+    r"Bind for (\S+) failed: port is already allocated|listen \w+ (\S+): bind: address already"
+)
+_NO_PROGRAM = re.compile(r'exec: \\?"(?P<program>[^"\\]+)\\?": (?P<why>[^:]+)')
+_NO_SERVICE = (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError)
+
+
+class NotOnEngineError(EngineError):
+    """The engine answered 404; callers turn it into what it means for them."""
+
+
+class ConflictError(EngineError):
+    """The engine answered 409: the thing is in use, or not in the state for it."""
+
+
+@contextmanager
+def translated(doing: str, mend: str = "") -> Iterator[None]:
+    """Let no exception of docker-py or requests out.
+
+    Args:
+        doing: what the engine was asked for, after "the engine could not".
+        mend: what the user can do about it, if that is known.
+    """
+    try:
+        yield
+    except docker.errors.APIError as failure:
+        raise refusal(doing, failure, mend) from None
+    except requests.exceptions.Timeout as failure:
+        raise EngineError(
+            f"the engine took too long to {doing}",
+            saw=str(failure),
+            mend="look whether the machine is overloaded; `docker info` should answer at once",
+        ) from None
+    except _NO_SERVICE as failure:
+        raise EngineUnavailableError(
+            f"the engine went away while it was to {doing}",
+            saw=str(failure),
+            mend="look whether it still runs: `docker info`",
+        ) from None
+    except docker.errors.DockerException as failure:
+        raise EngineError(f"the engine could not {doing}", saw=str(failure), mend=mend) from None
+
+
+def refusal(doing: str, failure: docker.errors.APIError, mend: str = "") -> EngineError | ContainerError:
+    """Make our error out of the engine's answer."""
+    said = str(failure.explanation or failure).strip()
+    if taken := _PORT_TAKEN.search(said):
+        return PortTakenError(
+            f"the host port {taken[1] or taken[2]} is taken",
+            saw=said,
+            mend="free it, or name only the container's port (ports=[80]) and let the engine choose a free one",
+        )
+    if missing := _NO_PROGRAM.search(said):
+        return ContainerError(
+            f"the container's program {missing['program']!r} cannot be run",
+            saw=said,
+            mend="correct command= or entrypoint=; it has to be in the image, and in its PATH or absolute",
+        )
+    kinds: dict[int | None, type[EngineError]] = {404: NotOnEngineError, 409: ConflictError}
+    kind = kinds.get(failure.status_code, EngineError)
+    return kind(f"the engine could not {doing}", saw=said, mend=mend or "see the engine's answer above")

@@ -1,0 +1,181 @@
+"""From the markers of a test to its containers."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_dockerkit._plan import in_order
+from pytest_dockerkit._run import CONTAINERS, containers_of, scope_of, session_of
+from pytest_dockerkit._spec.marker import ContainerRequest, read_marker
+from pytest_dockerkit.errors import DockerkitError, SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_dockerkit._runtime.handles import RunningContainer
+    from pytest_dockerkit._runtime.images import Image
+
+MARKER = "container"
+#: The fixtures that carry the marker out.
+FIXTURES = ("container", "containers", "image")
+
+_REQUESTS = pytest.StashKey[list[ContainerRequest]]()
+#: The containers of markers that are running, or the errors in their place.
+_RUNNING = pytest.StashKey[dict[tuple[str, str], list[tuple[ContainerRequest, Any]]]]()
+
+
+def check(item: pytest.Item) -> None:
+    """Read the markers of a test when it is collected; no engine is asked.
+
+    Raises:
+        SpecError: a marker is wrong; names the test.
+    """
+    try:
+        requests_of(item)
+    except SpecError as failure:
+        failure.what = f"{item.nodeid}: @pytest.mark.container: {failure.what}"
+        raise failure.with_traceback(None) from None
+    names = getattr(item, "fixturenames", None)
+    # A marker by itself wants its container as well, as with usefixtures.
+    if names is not None and not any(each in names for each in FIXTURES):
+        names.append("containers")
+
+
+def requests_of(item: pytest.Item) -> list[ContainerRequest]:
+    """Give what the markers of a test ask for, dependencies first.
+
+    Raises:
+        SpecError: a marker is wrong.
+    """
+    if _REQUESTS not in item.stash:
+        # pytest gives the nearest marker first; people read a stack of decorators from the top.
+        markers = reversed(list(item.iter_markers_with_node(MARKER)))
+        requests = [read_marker(mark.args, mark.kwargs, _directory(node, mark)) for node, mark in markers]
+        needed = {need for request in requests for need in request.needs}
+        item.stash[_REQUESTS] = in_order(requests, [need for need in needed if _is_fixture(item, need)])
+    return item.stash[_REQUESTS]
+
+
+def one_request(item: pytest.Item, fixture: str) -> ContainerRequest:
+    """Give the one container that a test's markers ask for.
+
+    Raises:
+        SpecError: there is none, or there are several.
+    """
+    requests = requests_of(item)
+    if len(requests) == 1:
+        return requests[0]
+    if not requests:
+        raise SpecError(
+            f"the fixture {fixture!r} needs a container marker",
+            saw=f"{item.nodeid} has none",
+            mend='@pytest.mark.container("redis:7") on the test, its class or its module',
+        )
+    names = [each.name for each in requests]
+    raise SpecError(
+        f"the fixture {fixture!r} is for tests with one container marker",
+        saw=f"{item.nodeid} has {len(requests)}: {', '.join(names)}",
+        mend=f'ask for the fixture containers, and take containers["{names[0]}"]',
+    )
+
+
+def image_of(request: pytest.FixtureRequest) -> Image:
+    """Give the image of the test's one marker, built or pulled; no container is started for it."""
+    wanted = one_request(_item(request), "image").spec
+    return session_of(request.config).images.get(wanted.image, pull=wanted.pull, platform=wanted.platform)
+
+
+def run_all(request: pytest.FixtureRequest) -> dict[str, RunningContainer]:
+    """Start what the markers of a test ask for, or find it running, in the markers' order."""
+    item = _item(request)
+    running: dict[str, RunningContainer] = {}
+    for wanted in requests_of(item):
+        for need in wanted.needs:
+            if need not in running:
+                request.getfixturevalue(need)
+        running[wanted.name] = _run(request, item, wanted)
+    return {wanted.name: running[wanted.name] for wanted in requests_of(item)}
+
+
+def _run(request: pytest.FixtureRequest, item: pytest.Item, wanted: ContainerRequest) -> RunningContainer:
+    node = _scope_node(item, wanted.scope)
+    shared = request.config.stash.setdefault(_RUNNING, {}).setdefault((wanted.scope, node.nodeid), [])
+    mine = item.stash.setdefault(CONTAINERS, [])
+    for other, outcome in shared:
+        if other == wanted:
+            if isinstance(outcome, DockerkitError):
+                raise outcome.with_traceback(None)
+            if outcome not in mine:
+                mine.append(outcome)
+            container: RunningContainer = outcome
+            return container
+    if not shared:
+        node.addfinalizer(shared.clear)
+    try:
+        container = session_of(request.config).run(
+            wanted.spec,
+            scope_of(node, wanted.scope),
+            alias=wanted.name,
+            group=_group(item, wanted),
+            peers=containers_of(item),
+        )
+    except DockerkitError as failure:
+        # Each test that shares it is told, and none of them waits for it anew.
+        shared.append((wanted, failure))
+        raise
+    node.addfinalizer(container.remove)
+    shared.append((wanted, container))
+    mine.append(container)
+    return container
+
+
+def _group(item: pytest.Item, wanted: ContainerRequest) -> object:
+    """Tell which containers of one scope share a network: those that one test asks for together.
+
+    Two tests may have different containers of one name in one session, which must not meet.
+    """
+    if wanted.scope == "function":
+        return ""
+    return tuple(f"{each.name} {each.spec!r}" for each in requests_of(item) if each.scope == wanted.scope)
+
+
+def _item(request: pytest.FixtureRequest) -> pytest.Item:
+    item: pytest.Item = request.node
+    return item
+
+
+def _scope_node(item: pytest.Item, scope: str) -> pytest.Item | pytest.Collector:
+    """Find the node whose end is the scope's; where there is none, as pytest does, the next narrower or wider."""
+    if scope == "class":
+        return item.getparent(pytest.Class) or item
+    if scope == "module":
+        return item.getparent(pytest.Module) or item
+    if scope == "package":
+        return item.getparent(pytest.Package) or item.session
+    return item if scope == "function" else item.session
+
+
+def _is_fixture(item: pytest.Item, name: str) -> bool:
+    manager = item.session._fixturemanager  # noqa: SLF001  - pytest tells it nowhere else
+    return bool(manager.getfixturedefs(name, item))
+
+
+def _directory(node: pytest.Item | pytest.Collector, mark: pytest.Mark) -> Path:
+    """Find the directory of the file that a marker is written in."""
+    return next(_files(node, mark), node.path).parent
+
+
+def _files(node: Any, mark: pytest.Mark) -> Iterator[Path]:
+    target = getattr(node, "obj", None)
+    if inspect.isclass(target):
+        # A class may have it from its base, which may stand in another file.
+        for each in target.__mro__:
+            own = each.__dict__.get("pytestmark", ())
+            if mark in (own if isinstance(own, list | tuple) else (own,)):
+                yield Path(inspect.getfile(each))
+    elif callable(target) and mark in getattr(target, "pytestmark", ()):
+        yield Path(inspect.unwrap(target).__code__.co_filename)

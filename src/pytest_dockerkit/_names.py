@@ -1,0 +1,67 @@
+"""Names: chosen by us before Docker is asked to make anything, or checked when a user chose them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import secrets
+import unicodedata
+from typing import TYPE_CHECKING
+
+from pytest_dockerkit.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RUN_LABEL = "pytest.dockerkit.run"
+NAME_LABEL = "pytest.dockerkit.name"
+FINGERPRINT_LABEL = "pytest.dockerkit.fingerprint"
+
+#: What Docker's embedded DNS answers for and its API takes as a part of a name.
+#: Source: moby, daemon/names/names.go, RestrictedNameChars; one character more than a host name has: "_".
+_ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+def new_run_id() -> str:
+    """Give a run its id: 12 hex digits, alike for all its processes."""
+    return secrets.token_hex(6)
+
+
+def object_name(run_id: str, alias: str) -> str:
+    """Choose the name of a new container, network or volume; no two are alike."""
+    return f"dockerkit-{run_id}-{alias}-{secrets.token_hex(3)}"
+
+
+def slug(text: str) -> str:
+    """Make a text fit to be an alias or a part of an image name: lower case, ASCII, no spaces."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")[:40].strip("-") or "image"
+
+
+def check_alias(field: str, value: object) -> str:
+    """Hold a name against what other containers can look up.
+
+    Raises:
+        SpecError: it cannot be a DNS name.
+    """
+    if isinstance(value, str) and _ALIAS.fullmatch(value):
+        return value
+    if not isinstance(value, str):
+        raise SpecError(f"{field}= must be a text", saw=f"{field}={value!r}", mend=f'{field}="db"')
+    raise SpecError(
+        f"{field}= cannot be a DNS name, and other containers find this one by it",
+        saw=f"{field}={value!r}",
+        mend=f'{field}="{slug(value)}": letters, digits, ".", "_" and "-", at most 63',
+    )
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Give the known word that was probably meant, if any is like it."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Write the mend for an unknown word: the nearest known one, or all of them."""
+    words = sorted(known)
+    best = nearest(word, words)
+    return f"did you mean {best!r}?" if best else "one of: " + ", ".join(words)

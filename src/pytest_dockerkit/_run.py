@@ -1,0 +1,141 @@
+"""This run in pytest's own terms: its options, its session, and the containers of its tests.
+
+Every run imports this module: whatever is heavy is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_dockerkit._runtime.handles import RunningContainer
+    from pytest_dockerkit._runtime.scope import ScopeInstance
+    from pytest_dockerkit._runtime.session import Session
+    from pytest_dockerkit._runtime.settings import Settings
+
+#: name, default, choices, help.
+OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
+    (
+        "host",
+        None,
+        None,
+        "address of the Docker engine, such as unix:///var/run/docker.sock or ssh://user@host",
+    ),
+    ("context", None, None, "docker context to use in place of the active one"),
+    ("pull", "missing", ("missing", "always", "never"), "when images are pulled, where a spec does not say"),
+    (
+        "missing-engine",
+        "fail",
+        ("fail", "skip"),
+        "what becomes of tests with containers when no engine answers",
+    ),
+)
+
+_SESSION = pytest.StashKey["Session"]()
+_RUN_ID = pytest.StashKey[str]()
+#: The containers that a test has started or shares, in that order.
+CONTAINERS = pytest.StashKey[list["RunningContainer"]]()
+
+
+def option(config: pytest.Config, name: str) -> str | None:
+    """Read an option: command line, then environment, then ini file, then its default."""
+    key = f"dockerkit_{name.replace('-', '_')}"
+    default = next((each[1] for each in OPTIONS if each[0] == name), None)
+    given = config.getoption(key) or os.environ.get(key.upper()) or config.getini(key) or default
+    return None if given is None else str(given)
+
+
+def rebuild(config: pytest.Config) -> bool:
+    """Tell whether every image is to be built once more."""
+    said = os.environ.get("DOCKERKIT_REBUILD", "").lower() in ("1", "true", "yes", "on")
+    return bool(config.getoption("dockerkit_rebuild") or said or config.getini("dockerkit_rebuild"))
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Tell whether this is a worker of xdist's."""
+    return hasattr(config, "workerinput")
+
+
+def run_id(config: pytest.Config) -> str:
+    """Give the run's id; an xdist worker has the controller's."""
+    if _RUN_ID not in config.stash:
+        from pytest_dockerkit._names import new_run_id
+
+        given = getattr(config, "workerinput", {}).get("dockerkit_run")
+        config.stash[_RUN_ID] = given or new_run_id()
+    return config.stash[_RUN_ID]
+
+
+def session_of(config: pytest.Config) -> Session:
+    """Give the run's session in this process, made when it is first needed; no engine is asked yet."""
+    if _SESSION not in config.stash:
+        from pytest_dockerkit._runtime.session import Session
+
+        process = str(getattr(config, "workerinput", {}).get("workerid", "main"))
+        config.stash[_SESSION] = Session(_settings(config), run_id(config), process, _Hooks(config.hook))
+    return config.stash[_SESSION]
+
+
+def session_if_any(config: pytest.Config) -> Session | None:
+    """Give the session if anything in this process has needed one."""
+    return config.stash.get(_SESSION, None)
+
+
+def session_to_finish(config: pytest.Config) -> Session | None:
+    """Give the session if this process has to clear up after the run: after itself, or after its workers."""
+    if is_worker(config):
+        return None
+    if _RUN_ID not in config.stash or _SESSION in config.stash:
+        return session_if_any(config)
+    return session_of(config) if (_settings(config).state_dir / "runs" / run_id(config)).is_dir() else None
+
+
+def scope_of(node: Any, scope: str) -> ScopeInstance:
+    """Give the scope that a node of pytest's stands for."""
+    from pytest_dockerkit._runtime.scope import ScopeInstance
+
+    return ScopeInstance(scope, f"{scope} {node.nodeid}", node.addfinalizer)
+
+
+def containers_of(item: pytest.Item) -> list[RunningContainer]:
+    """Give all containers that a test has to do with: those it has started, and those of wider scopes."""
+    from pytest_dockerkit._runtime.handles import RunningContainer
+
+    found = dict.fromkeys(item.stash.get(CONTAINERS, []))
+    for value in getattr(item, "funcargs", {}).values():
+        if isinstance(value, RunningContainer):
+            found[value] = None
+    return list(found)
+
+
+def _settings(config: pytest.Config) -> Settings:
+    from pytest_dockerkit._runtime.settings import Settings
+
+    return Settings(
+        host=option(config, "host"),
+        context=option(config, "context"),
+        pull=option(config, "pull") or "missing",
+        rebuild=rebuild(config),
+    )
+
+
+class _Hooks:
+    """Passes on to pytest's hooks what the session tells."""
+
+    def __init__(self, hook: Any) -> None:
+        self._hook = hook
+
+    def wanted(self, spec: Any) -> Any:
+        """Let other plugins replace a spec."""
+        return self._hook.pytest_dockerkit_container_spec(spec=spec) or spec
+
+    def ready(self, container: Any) -> None:
+        """Tell other plugins of a container that is ready."""
+        self._hook.pytest_dockerkit_container_ready(container=container)
+
+    def failed(self, spec: Any, error: Any) -> None:
+        """Tell other plugins of a container that could not be had."""
+        self._hook.pytest_dockerkit_container_failed(spec=spec, error=error)

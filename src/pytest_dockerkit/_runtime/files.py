@@ -1,0 +1,213 @@
+"""Archives in and out of containers."""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+import posixpath
+import stat
+import tarfile
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
+
+from pytest_dockerkit.errors import CapabilityError, ContainerFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """What is at a path of an image.
+
+    Attributes:
+        path: where.
+        exists: whether anything is there; everything else is empty if not.
+        mode: its permission bits, such as 0o644.
+        uid: the number of its owner.
+        gid: the number of its group.
+        size_bytes: its size in bytes.
+        link_target: what it points to, if it is a symbolic link.
+        is_dir: whether it is a directory.
+    """
+
+    path: str
+    exists: bool
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    size_bytes: int = 0
+    link_target: str | None = None
+    is_dir: bool = False
+    content: bytes | None = field(default=None, repr=False)
+
+    def read_bytes(self) -> bytes:
+        """Give its content.
+
+        Raises:
+            ContainerFileError: it does not exist, or is no regular file.
+        """
+        if self.content is None:
+            kind = "does not exist" if not self.exists else "is no regular file"
+            raise ContainerFileError(
+                f"{self.path} cannot be read",
+                saw=f"it {kind}",
+                mend="image.files('/some/dir/*') lists what is there",
+            )
+        return self.content
+
+    def read_text(self, encoding: str = "utf-8") -> str:
+        """Give its content as text.
+
+        Raises:
+            ContainerFileError: it does not exist, or is no regular file.
+        """
+        return self.read_bytes().decode(encoding)
+
+
+class _Pieces(io.RawIOBase):
+    """Pieces of bytes as a file that is read once."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._rest = piece
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+def pack(files: Mapping[str, str | bytes | Path], directories: Iterable[str] = ()) -> bytes:
+    """Pack files by their absolute paths in the container, owned by root.
+
+    Args:
+        files: texts and bytes get the mode 0644, paths keep theirs; a directory goes in whole.
+        directories: directories to make before them, with the mode 0755.
+    """
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for each in directories:
+            info = tarfile.TarInfo(each.lstrip("/"))
+            info.type, info.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(info)
+        for target, content in files.items():
+            if isinstance(content, Path):
+                tar.add(content, arcname=target.lstrip("/"), filter=_rootly)
+            else:
+                add_bytes(tar, target.lstrip("/"), content.encode() if isinstance(content, str) else content)
+    return packed.getvalue()
+
+
+def add_bytes(
+    tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644, uid: int = 0, gid: int = 0
+) -> None:
+    """Put one file into an archive."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mode, info.uid, info.gid = len(content), mode, uid, gid
+    tar.addfile(info, io.BytesIO(content))
+
+
+def parents(path: str) -> list[str]:
+    """Give the directories above an absolute path, from the top, without the root."""
+    return [str(each) for each in reversed(PurePosixPath(path).parents) if str(each) != "/"]
+
+
+def first_file(pieces: Iterable[bytes], path: str) -> FileInfo:
+    """Read what an archive of a single path holds, without reading the rest of it."""
+    with tarfile.open(fileobj=_file(pieces), mode="r|") as tar:
+        member = tar.next()
+        if member is None:
+            return FileInfo(path, exists=False)
+        return _info(tar, member, path)
+
+
+def matching(pieces: Iterable[bytes], above: str, pattern: str) -> Iterator[FileInfo]:
+    """Give the files of an archive whose path matches a pattern.
+
+    Args:
+        pieces: the archive of a directory.
+        above: the directory that the names in the archive start from.
+        pattern: the absolute path, with `*`, `?` and `[…]` within one level and `**` over any number.
+    """
+    with tarfile.open(fileobj=_file(pieces), mode="r|") as tar:
+        for member in tar:
+            path = posixpath.normpath(posixpath.join(above, member.name))
+            if _matches(PurePosixPath(path).parts, PurePosixPath(pattern).parts):
+                yield _info(tar, member, path)
+
+
+def unpack(pieces: Iterable[bytes], target: Path, name: str) -> Path:
+    """Unpack the archive of one path, so that the path becomes `target`, or lies in it if that is a directory.
+
+    Nothing is written outside of the target: absolute names, `..`, links that lead out, and devices are refused.
+
+    Raises:
+        ContainerFileError: the archive holds such a thing.
+        CapabilityError: this Python cannot unpack safely.
+    """
+    if not hasattr(tarfile, "data_filter"):  # pragma: no cover - Python before 3.11.4
+        raise CapabilityError(
+            "this Python cannot unpack archives safely",
+            saw="no tarfile.data_filter",
+            mend="Python 3.11.4 or later",
+        )
+    final = target / name if target.is_dir() else target
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=_file(pieces), mode="r|") as tar:
+        for member in tar:
+            # The archive names everything below the last part of its path; that part becomes the target's name.
+            below = PurePosixPath(member.name).parts[1:]
+            member.name = str(PurePosixPath(final.name, *below))
+            try:
+                tar.extract(member, final.parent, filter="data")
+            except tarfile.FilterError as failure:
+                raise ContainerFileError(
+                    f"{name} cannot be copied out",
+                    saw=str(failure),
+                    mend="copy the paths that are wanted one by one",
+                ) from None
+    return final
+
+
+def _file(pieces: Iterable[bytes]) -> IO[bytes]:
+    return io.BufferedReader(_Pieces(pieces))
+
+
+def _rootly(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    info.uid = info.gid = 0
+    info.uname = info.gname = ""
+    return info
+
+
+def _info(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> FileInfo:
+    file = tar.extractfile(member) if member.isreg() else None
+    return FileInfo(
+        path,
+        exists=True,
+        mode=stat.S_IMODE(member.mode),
+        uid=member.uid,
+        gid=member.gid,
+        size_bytes=member.size,
+        link_target=member.linkname if member.issym() else None,
+        is_dir=member.isdir(),
+        content=None if file is None else file.read(),
+    )
+
+
+def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_matches(parts[skip:], pattern[1:]) for skip in range(len(parts) + 1))
+    return bool(parts) and fnmatch.fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])

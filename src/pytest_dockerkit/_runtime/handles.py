@@ -1,0 +1,565 @@
+"""The handle of a running container."""
+
+from __future__ import annotations
+
+import posixpath
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from pytest_dockerkit import probes
+from pytest_dockerkit._runtime import files, readiness
+from pytest_dockerkit._runtime.health import HealthWatch
+from pytest_dockerkit._runtime.results import ExecResult, Limits, Stats
+from pytest_dockerkit._runtime.transfer import put_files
+from pytest_dockerkit._spec import checks
+from pytest_dockerkit._spec.ports import LOOPBACK, port_key
+from pytest_dockerkit._spec.refs import ContainerHandle
+from pytest_dockerkit._units import parse_seconds, show_seconds
+from pytest_dockerkit._values import FrozenMapping
+from pytest_dockerkit.errors import (
+    ContainerFileError,
+    DockerkitError,
+    ExecError,
+    ExecTimeoutError,
+    NotReadyError,
+    PortNotPublishedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import docker.models.containers
+
+    from pytest_dockerkit._engine.daemon import Daemon
+    from pytest_dockerkit._poll import Look
+    from pytest_dockerkit._runtime.images import Image
+    from pytest_dockerkit._runtime.networks import Network
+    from pytest_dockerkit._spec.container import ContainerSpec
+    from pytest_dockerkit._spec.probe import Probe
+
+_ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104  - read from the engine, not bound to
+
+
+class RunningContainer(ContainerHandle):
+    """A container that has been started and was ready.
+
+    As a context manager it is removed at the end of the block; else at the end of its scope.
+
+    Attributes:
+        id: the engine's id for it.
+        name: its name on the engine.
+        alias: what other containers find it by.
+        image: its image.
+        spec: what was asked for.
+    """
+
+    def __init__(
+        self,
+        engine: Daemon,
+        spec: ContainerSpec,
+        image: Image,
+        *,
+        container_id: str,
+        name: str,
+        alias: str,
+        networks: Sequence[Network],
+        remove: Callable[[], None],
+    ) -> None:
+        self._engine = engine
+        self._remove = remove
+        self._networks = list(networks)
+        self._watch = HealthWatch(engine, container_id)
+        self.spec = spec
+        self.image = image
+        self.id = container_id
+        self.name = name
+        self.alias = alias
+        self.seen = engine.containers.inspect(container_id)
+
+    # What it is
+
+    @property
+    def network(self) -> Network:
+        """The first of its networks."""
+        return self._networks[0]
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """All of its networks."""
+        return tuple(self._networks)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels, the plugin's own among them."""
+        return dict(self.seen["Config"]["Labels"])
+
+    @property
+    def status(self) -> str:
+        """What it does now: created, running, paused, restarting, removing, exited or dead."""
+        return str(self.state()["Status"])
+
+    @property
+    def health(self) -> str | None:
+        """Its health now: starting, healthy or unhealthy; None without a health check.
+
+        `healthy` also from the moment on when its own health command has passed while the plugin waited
+        for it, though Docker may not have looked yet.
+        """
+        said = (self.state().get("Health") or {}).get("Status") or None
+        return "healthy" if said == "starting" and self._watch.passed else said
+
+    @property
+    def limits(self) -> Limits:
+        """The caps that the engine holds it to."""
+        config = self.seen["HostConfig"]
+        ulimits = {each["Name"]: (each["Soft"], each["Hard"]) for each in config.get("Ulimits") or ()}
+        return Limits(
+            cpus=config["NanoCpus"] / 1e9 if config.get("NanoCpus") else None,
+            memory_bytes=config.get("Memory") or None,
+            memory_swap_bytes=config.get("MemorySwap") or None,
+            pids=config.get("PidsLimit") or None,
+            shm_bytes=config.get("ShmSize") or None,
+            ulimits=FrozenMapping(ulimits),
+        )
+
+    @property
+    def docker(self) -> docker.models.containers.Container:
+        """docker-py's own object for it, for what has no method here."""
+        return self._engine.docker_container(self.id)
+
+    def inspect(self) -> dict[str, Any]:
+        """Give all that the engine knows of it now."""
+        return self.refresh()
+
+    def refresh(self) -> dict[str, Any]:
+        """Ask the engine anew, and keep what it says for what is derived from it."""
+        self.seen = self._engine.containers.inspect(self.id)
+        return self.seen
+
+    def state(self) -> dict[str, Any]:
+        """Give the `State` of its description as the engine has it now."""
+        state: dict[str, Any] = self.refresh()["State"]
+        return state
+
+    # How it is reached
+
+    @property
+    def host(self) -> str:
+        """The address that its published ports are reached at."""
+        return (
+            LOOPBACK if self._engine.facts.local else urlsplit(self._engine.facts.host).hostname or LOOPBACK
+        )
+
+    @property
+    def ip(self) -> str:
+        """Its address in the first of its networks; the host's own on the host network, empty without one."""
+        if self.network.name == "host":
+            return self.host
+        endpoint = self.seen["NetworkSettings"]["Networks"].get(self.network.name) or {}
+        return str(endpoint.get("IPAddress") or "")
+
+    def address(self, port: int | str) -> tuple[str, int]:
+        """Give the host and the port that a port of it is reached at.
+
+        Args:
+            port: the container's port: `6379` or `"53/udp"`.
+
+        Raises:
+            PortNotPublishedError: it does not publish that port.
+            SpecError: it is no port.
+        """
+        key = port_key(port)
+        number = int(key.partition("/")[0])
+        if self.network.name == "host":
+            return self.host, number
+        bound = self._bound(key)
+        if bound is not None:
+            return bound
+        if self._only_internal and any(each.key == key for each in self.spec.published_ports):
+            # The engine publishes nothing there, but the host itself is in the network.
+            return self.ip, number
+        published = [each.key for each in self.spec.published_ports]
+        raise PortNotPublishedError(
+            f"container {self.alias!r} does not publish port {key}",
+            saw=f"published: {', '.join(published) or 'none'}; status {self.seen['State']['Status']}",
+            mend=f"ports=[{number if key.endswith('/tcp') else repr(key)}]",
+        )
+
+    def port(self, port: int | str) -> int:
+        """Give the host's port that a port of it is reached at.
+
+        Raises:
+            PortNotPublishedError: it does not publish that port.
+            SpecError: it is no port.
+        """
+        return self.address(port)[1]
+
+    def url(self, port: int | str, path: str = "/", *, scheme: str = "http") -> str:
+        """Give the URL of a path that it serves.
+
+        Args:
+            port: the container's port.
+            path: the path, with or without its first "/".
+            scheme: http, https, redis, …
+
+        Raises:
+            PortNotPublishedError: it does not publish that port.
+            SpecError: it is no port.
+        """
+        host, number = self.address(port)
+        shown = f"[{host}]" if ":" in host else host
+        return f"{scheme}://{shown}:{number}/{path.lstrip('/')}"
+
+    def first_port(self) -> int | str:
+        """Give the first port that it publishes.
+
+        Raises:
+            PortNotPublishedError: it publishes none.
+        """
+        if self.spec.published_ports:
+            return self.spec.published_ports[0].key
+        raise PortNotPublishedError(
+            f"container {self.alias!r} publishes no port",
+            saw="ports=[]",
+            mend="ports=[3080], or name the port",
+        )
+
+    def ways_to(self, port: int | str) -> Iterator[tuple[tuple[str, int], bool]]:
+        """Give the addresses of a port, best first, and whether a proxy may answer there for it."""
+        number = int(port_key(port).partition("/")[0])
+        direct = bool(self.ip) and self._engine.facts.local
+        if direct:
+            yield (self.ip, number), False
+        address = self.address(port)
+        if address != (self.ip, number):
+            yield address, True
+
+    # What can be done with it
+
+    def exec(
+        self,
+        cmd: str | Sequence[str],
+        *,
+        user: str | int | None = None,
+        env: Mapping[str, str] | None = None,
+        workdir: str | None = None,
+        stdin: str | bytes | None = None,
+        timeout: float | str | None = None,
+        check: bool = False,
+    ) -> ExecResult:
+        """Run a command in it, to its end.
+
+        Args:
+            cmd: the command: a list, or a text that is split into one; no shell is involved.
+            user: who runs it, in place of the container's user.
+            env: variables beside the container's.
+            workdir: where, in place of the container's working directory.
+            stdin: what it reads.
+            timeout: how long it may take, seconds or "30s"; None for as long as it likes.
+            check: raise when its exit code is not 0.
+
+        Raises:
+            ExecError: with `check`, its exit code is not 0.
+            ExecTimeoutError: it took longer than `timeout`. It goes on until the container is removed.
+            SpecError: a value is wrong.
+        """
+        argv = checks.argv("cmd", cmd)
+        timeout_s = None if timeout is None else parse_seconds("timeout", timeout)
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        try:
+            code, stdout, stderr = self._engine.containers.exec(
+                self.id,
+                argv,
+                user="" if user is None else str(user),
+                env=env,
+                workdir=workdir,
+                stdin=given,
+                timeout_s=timeout_s,
+            )
+        except TimeoutError as failure:
+            if isinstance(failure, DockerkitError):
+                raise
+            raise ExecTimeoutError(
+                f"{argv[0]!r} in container {self.alias!r} has not ended after {show_seconds(timeout_s or 0)}",
+                saw=f"{list(argv)}",
+                mend="raise timeout=, or find out what it waits for",
+            ) from None
+        result = ExecResult(code, stdout, stderr)
+        if check and code != 0:
+            raise ExecError(
+                f"{argv[0]!r} in container {self.alias!r} ended with exit code {code}",
+                saw=f"{list(argv)}\n{(result.stderr or result.stdout).strip()[-2000:]}".rstrip(),
+                mend="correct the command, or read exit_code without check=True",
+            )
+        return result
+
+    def logs(self, *, since: float | None = None, tail: int | None = None, stream: str | None = None) -> str:
+        """Give what it has printed, as UTF-8 text; what cannot be decoded is replaced.
+
+        Args:
+            since: from this time on, in seconds since the epoch.
+            tail: this many last lines.
+            stream: "stdout" or "stderr"; None for both.
+
+        Raises:
+            SpecError: there is no such stream.
+        """
+        if stream is not None:
+            checks.one_of("stream", stream, ("stdout", "stderr"))
+        said = self._engine.containers.logs(
+            self.id, stdout=stream != "stderr", stderr=stream != "stdout", since_s=since, tail=tail
+        )
+        return said.decode(errors="replace")
+
+    def follow(self) -> Iterator[str]:
+        """Give the lines that it prints, from the first on, as they come, until it ends."""
+        rest = b""
+        for piece in self._engine.containers.follow(self.id):
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                yield line.decode(errors="replace").rstrip("\r")
+        if rest:
+            yield rest.decode(errors="replace")
+
+    def read_file(self, path: str) -> str:
+        """Give a file's content as UTF-8 text; links are followed, no program in the image is needed.
+
+        Raises:
+            ContainerFileError: it does not exist, or is no regular file.
+        """
+        return self.read_bytes(path).decode()
+
+    def read_bytes(self, path: str) -> bytes:
+        """Give a file's content; links are followed, no program in the image is needed.
+
+        Raises:
+            ContainerFileError: it does not exist, or is no regular file.
+        """
+        seen = [checks.container_path("path", path)]
+        while True:
+            found = self._file(seen[-1])
+            if found.link_target is None:
+                return found.read_bytes()
+            seen.append(posixpath.normpath(posixpath.join(posixpath.dirname(seen[-1]), found.link_target)))
+            if seen[-1] in seen[:-1]:
+                raise ContainerFileError(
+                    f"{path} cannot be read", saw="links in a circle", mend="correct the links"
+                )
+
+    def write_file(self, path: str, content: str | bytes) -> None:
+        """Write a file, owned by root, with the mode 0644; missing directories are made.
+
+        Raises:
+            SpecError: the path is not absolute.
+            EngineError: the engine refuses, as for a read-only root.
+        """
+        self._put({checks.container_path("path", path): content})
+
+    def copy_in(self, source: str | Path, target: str) -> None:
+        """Copy a file or a directory of this machine into it, as the path `target`.
+
+        Raises:
+            ContainerFileError: the source does not exist.
+            SpecError: the target is not absolute.
+        """
+        path = Path(source)
+        if not path.exists():
+            raise ContainerFileError(
+                f"{path} cannot be copied in", saw="it does not exist", mend="correct the path"
+            )
+        self._put({checks.container_path("target", target): path})
+
+    def copy_out(self, source: str, target: str | Path) -> Path:
+        """Copy a file or a directory out of it; nothing is written outside of `target`.
+
+        Args:
+            source: the path in the container.
+            target: where to; if that is a directory, the copy lies in it.
+
+        Returns:
+            the path of the copy.
+
+        Raises:
+            ContainerFileError: the source does not exist, or holds something that is not safe to unpack.
+        """
+        pieces = self._engine.containers.get(self.id, checks.container_path("source", source))
+        if pieces is None:
+            raise ContainerFileError(
+                f"{source} cannot be copied out", saw="it does not exist", mend="correct the path"
+            )
+        return files.unpack(pieces, Path(target), posixpath.basename(posixpath.normpath(source)) or "root")
+
+    def stop(self, timeout: float | str | None = None) -> None:
+        """Ask it to stop, and kill it when it has not after `timeout` seconds (else its spec's, else 10 s)."""
+        timeout_s = self.spec.stop_timeout_s if timeout is None else parse_seconds("timeout", timeout)
+        self._engine.containers.stop(self.id, timeout_s)
+        self.refresh()
+
+    def start(self) -> None:
+        """Start it again after it has ended, and wait until it is ready."""
+        self._engine.containers.start(self.id)
+        self.await_ready()
+
+    def restart(self, timeout: float | str | None = None) -> None:
+        """Stop it as `stop()` does, start it again, and wait until it is ready."""
+        timeout_s = self.spec.stop_timeout_s if timeout is None else parse_seconds("timeout", timeout)
+        self._engine.containers.restart(self.id, timeout_s)
+        self.await_ready()
+
+    def kill(self, signal: str = "SIGKILL") -> None:
+        """Send it a signal."""
+        self._engine.containers.kill(self.id, signal)
+
+    def pause(self) -> None:
+        """Freeze all of its processes."""
+        self._engine.containers.pause(self.id)
+
+    def unpause(self) -> None:
+        """Let its processes go on."""
+        self._engine.containers.unpause(self.id)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Freeze all of its processes for the block."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.unpause()
+
+    @contextmanager
+    def disconnect(self, network: Network | None = None) -> Iterator[None]:
+        """Cut it off from a network (the first of its own) for the block, then connect it as it was."""
+        cut = self.network if network is None else network
+        place = self._networks.index(cut)
+        cut.disconnect(self)
+        try:
+            yield
+        finally:
+            cut.connect(self)
+            self._networks.remove(cut)
+            self._networks.insert(place, cut)
+
+    def wait(self, probe: Probe, timeout: float | str | None = None) -> None:
+        """Wait until a probe is satisfied.
+
+        Args:
+            probe: what to wait for.
+            timeout: how long, seconds or "30s"; None takes the spec's.
+
+        Raises:
+            NotReadyError: it was not in time.
+            ContainerError: the container has ended or is unhealthy.
+        """
+        timeout_s = self.spec.timeout_s if timeout is None else parse_seconds("timeout", timeout)
+        readiness.wait(self, probe, timeout_s)
+
+    def wait_exit(self, timeout: float | str | None = None) -> int:
+        """Wait for its end, and give its exit code.
+
+        Raises:
+            NotReadyError: it has not ended after `timeout` seconds.
+        """
+        timeout_s = self.spec.timeout_s if timeout is None else parse_seconds("timeout", timeout)
+        try:
+            readiness.wait(self, probes.exited(None), timeout_s)
+        except NotReadyError as failure:
+            failure.what = f"container {self.alias!r} has not ended after {show_seconds(timeout_s)}"
+            failure.mend = "raise timeout=, or stop() it"
+            raise
+        return int(self.seen["State"]["ExitCode"])
+
+    def stats(self) -> Stats:
+        """Measure what it uses; takes about a second, which the engine measures over."""
+        measured = self._engine.containers.stats(self.id)
+        memory = measured.get("memory_stats") or {}
+        cache = memory.get("stats") or {}
+        inactive = cache.get("total_inactive_file", cache.get("inactive_file", 0))
+        return Stats(
+            cpu_percent=_cpu_percent(measured),
+            memory_bytes=max(0, memory.get("usage", 0) - inactive),
+            peak_memory_bytes=memory.get("max_usage"),
+            pids=(measured.get("pids_stats") or {}).get("current") or 0,
+        )
+
+    def remove(self) -> None:
+        """Remove it with its unnamed volumes; once it is gone, nothing happens."""
+        self._remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def __repr__(self) -> str:
+        return f"<RunningContainer {self.alias} {self.id[:12]}>"
+
+    # For probes and for the plugin's own use
+
+    def check_health(self) -> Look:
+        """Look at its health once, sooner than Docker does.
+
+        Raises:
+            SpecError: it has no health check.
+        """
+        return self._watch.look(self.seen)
+
+    def death(self) -> DockerkitError:
+        """Make the error that says how it ended."""
+        return readiness.death(self, self.state())
+
+    def await_ready(self) -> None:
+        """Wait as its spec says.
+
+        Raises:
+            ContainerError: it is not ready in time, or never will be.
+        """
+        self._watch = HealthWatch(self._engine, self.id)
+        self.refresh()
+        probe = self.spec.wait if self.spec.wait is not None else readiness.default_probe(self)
+        readiness.wait(self, probe, self.spec.timeout_s)
+        self.refresh()
+
+    def joined(self, network: Network) -> None:
+        """Note that it was connected to a network."""
+        if network not in self._networks:
+            self._networks.append(network)
+        self.refresh()
+
+    def left(self, network: Network) -> None:
+        """Note that it was disconnected from a network."""
+        self.forget(network)
+        self.refresh()
+
+    def forget(self, network: Network) -> None:
+        """Note that a network of it is gone."""
+        if network in self._networks:
+            self._networks.remove(network)
+
+    @property
+    def _only_internal(self) -> bool:
+        return all(network.internal for network in self._networks)
+
+    def _bound(self, key: str) -> tuple[str, int] | None:
+        for binding in self.seen["NetworkSettings"]["Ports"].get(key) or ():
+            address = binding["HostIp"]
+            return self.host if address in _ANY_ADDRESS else address, int(binding["HostPort"])
+        return None
+
+    def _file(self, path: str) -> files.FileInfo:
+        pieces = self._engine.containers.get(self.id, path)
+        return files.FileInfo(path, exists=False) if pieces is None else files.first_file(pieces, path)
+
+    def _put(self, content: Mapping[str, str | bytes | Path]) -> None:
+        put_files(self._engine, self.id, content)
+
+
+def _cpu_percent(measured: dict[str, Any]) -> float:
+    now, before = measured.get("cpu_stats") or {}, measured.get("precpu_stats") or {}
+    used = now.get("cpu_usage", {}).get("total_usage", 0) - before.get("cpu_usage", {}).get("total_usage", 0)
+    passed = now.get("system_cpu_usage", 0) - before.get("system_cpu_usage", 0)
+    cores = now.get("online_cpus") or 1
+    return 100.0 * cores * used / passed if passed > 0 and used > 0 else 0.0

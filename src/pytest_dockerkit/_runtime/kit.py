@@ -1,0 +1,124 @@
+"""The kit: for tests that decide at run time what they need."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_dockerkit._names import check_alias, slug
+from pytest_dockerkit._spec.container import ContainerSpec, make_spec
+from pytest_dockerkit._spec.image import ImageRequest, ImageSpec, check_image
+from pytest_dockerkit._spec.mounts import VolumeSpec
+from pytest_dockerkit._spec.network import NetworkSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_dockerkit._engine.base import EngineFacts
+    from pytest_dockerkit._runtime.handles import RunningContainer
+    from pytest_dockerkit._runtime.images import Image
+    from pytest_dockerkit._runtime.networks import Network, Volume
+    from pytest_dockerkit._runtime.scope import ScopeInstance
+    from pytest_dockerkit._runtime.session import Session
+
+
+class Kit:
+    """Makes containers, images, networks and volumes at run time.
+
+    All is removed at the end of the session, or earlier with `with`. Containers that one test makes share
+    an isolated network, unless they are given another. Relative paths start from the file of the caller.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        scope: ScopeInstance,
+        current_test: Callable[[], tuple[str, list[RunningContainer], list[RunningContainer]]],
+    ) -> None:
+        self._session = session
+        self._scope = scope
+        self._current_test = current_test
+        self._aliases: dict[str, int] = {}
+
+    @property
+    def engine(self) -> EngineFacts:
+        """What the engine says of itself: version, API, operating system.
+
+        Raises:
+            EngineUnavailableError: none answers.
+        """
+        return self._session.engine.facts
+
+    def run(self, spec: ContainerSpec | ImageRequest, **fields: Any) -> RunningContainer:
+        """Start a container, and wait until it is ready.
+
+        Args:
+            spec: what is wanted: a spec, or an image with the spec's fields as keywords.
+            **fields: fields of `ContainerSpec`.
+
+        Raises:
+            DockerkitError: it cannot be had, or never became ready.
+        """
+        if isinstance(spec, ContainerSpec):
+            wanted = make_spec({**_given(spec), **fields}) if fields else spec
+        else:
+            wanted = make_spec({**fields, "image": spec})
+        test, peers, mine = self._current_test()
+        alias = wanted.name or self._alias(wanted, test)
+        container = self._session.run(
+            wanted.anchored(_caller()), self._scope, alias=alias, group=("kit", test), peers=peers
+        )
+        self._scope.at_end(container.remove)
+        mine.append(container)
+        return container
+
+    def build(self, spec: ImageRequest) -> Image:
+        """Build or pull an image; images stay, they are the cache.
+
+        Raises:
+            ImageError: it cannot be had.
+        """
+        request = check_image(spec)
+        return self._session.images.get(
+            request.anchored(_caller()) if isinstance(request, ImageSpec) else request
+        )
+
+    def network(self, spec: NetworkSpec | None = None, **fields: Any) -> Network:
+        """Make a network, from a spec or from the fields of one.
+
+        Raises:
+            EngineError: the engine refuses.
+        """
+        return self._session.network(spec if spec is not None else NetworkSpec(**fields), self._scope)
+
+    def volume(self, spec: VolumeSpec | None = None, *, name: str = "volume", **fields: Any) -> Volume:
+        """Make a volume, from a spec or from the fields of one.
+
+        Args:
+            spec: what is wanted.
+            name: a word that its name on the engine has in it.
+            **fields: fields of `VolumeSpec`.
+
+        Raises:
+            EngineError: the engine refuses.
+        """
+        wanted = spec if spec is not None else VolumeSpec(**fields)
+        return self._session.volume(wanted, self._scope, check_alias("name", name))
+
+    def _alias(self, spec: ContainerSpec, test: str) -> str:
+        """Choose a name after the image; the second of its kind in one test is numbered."""
+        base = "container"
+        if isinstance(spec.image, str):
+            base = slug(spec.image.partition("@")[0].rpartition("/")[2].partition(":")[0])
+        count = self._aliases[f"{test} {base}"] = self._aliases.get(f"{test} {base}", 0) + 1
+        return base if count == 1 else f"{base}-{count}"
+
+
+def _given(spec: ContainerSpec) -> dict[str, Any]:
+    return {key: value for key, value in vars(spec).items() if key in spec.__dataclass_fields__}
+
+
+def _caller() -> Path:
+    """Give the directory of the file that called the kit."""
+    return Path(sys._getframe(2).f_code.co_filename).parent  # noqa: SLF001  - there is no other way to know it

@@ -1,0 +1,81 @@
+"""The ledger: a line before anything is made, and one when it is gone.
+
+One file for each process of a run, so that no two write to one. A line is written before the engine is
+asked, so that a crash at any instruction leaves a name to undo.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+#: The kinds of things that are undone.
+KINDS = ("container", "network", "volume", "image")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that was made, or was about to be."""
+
+    kind: str
+    name: str
+
+
+class Ledger:
+    """One process's part of a run's ledger."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._open: set[Entry] = set()
+
+    def is_open(self, kind: str, name: str) -> bool:
+        """Tell whether this process has made it, or was about to, and has not removed it."""
+        return Entry(kind, name) in self._open
+
+    def making(self, kind: str, name: str) -> None:
+        """Write that something is about to be made."""
+        self._open.add(Entry(kind, name))
+        self._write({"do": "make", "kind": kind, "name": name})
+
+    def gone(self, kind: str, name: str) -> None:
+        """Write that it is gone."""
+        self._open.discard(Entry(kind, name))
+        self._write({"do": "gone", "kind": kind, "name": name})
+
+    def note(self, what: str, name: str) -> None:
+        """Write what is worth telling at the end: an image that was built, pulled or taken from the cache."""
+        self._write({"do": "note", "what": what, "name": name})
+
+    def _write(self, line: dict[str, Any]) -> None:
+        # Opened for each line: a fork, or a process that ends at once, loses nothing that was buffered.
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def read(directory: Path) -> Iterator[dict[str, Any]]:
+    """Give the lines of all of a run's ledgers; a last line that was torn by a crash is left out."""
+    for path in sorted(directory.glob("*.jsonl")):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
+
+
+def open_entries(lines: Iterable[dict[str, Any]]) -> list[Entry]:
+    """Give what was made and is not gone, newest first."""
+    entries: dict[Entry, None] = {}
+    for line in lines:
+        if line["do"] == "note":
+            continue
+        entry = Entry(line["kind"], line["name"])
+        if line["do"] == "make":
+            entries[entry] = None
+        else:
+            entries.pop(entry, None)
+    return list(reversed(entries))

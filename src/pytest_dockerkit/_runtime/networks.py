@@ -1,0 +1,125 @@
+"""Handles of networks and volumes."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from pytest_dockerkit._spec.refs import NetworkHandle, VolumeHandle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytest_dockerkit._engine.daemon import Daemon
+    from pytest_dockerkit._runtime.handles import RunningContainer
+
+#: The networks that Docker has by itself; they know no aliases and are never removed.
+BUILT_IN = ("bridge", "host", "none")
+
+
+class Network(NetworkHandle):
+    """A network on the engine.
+
+    As a context manager it is removed at the end of the block.
+
+    Attributes:
+        id: the engine's id for it.
+        name: its name on the engine.
+        driver: bridge, host, macvlan, overlay, …
+        internal: whether it has no way out of the machine.
+    """
+
+    def __init__(self, engine: Daemon, facts: dict[str, Any], remove: Callable[[], None] | None) -> None:
+        self._engine = engine
+        self._facts = facts
+        self._remove = remove
+        self._joined: list[RunningContainer] = []
+        self.id: str = facts["Id"]
+        self.name: str = facts["Name"]
+        self.driver: str = facts["Driver"]
+        self.internal: bool = facts["Internal"]
+
+    @cached_property
+    def subnet(self) -> str | None:
+        """Its addresses in CIDR form; None on Docker's host and none networks."""
+        pools = self._facts["IPAM"].get("Config") or []
+        return pools[0]["Subnet"] if pools else None
+
+    @property
+    def has_names(self) -> bool:
+        """Whether containers find each other by name in it."""
+        return self.name not in BUILT_IN
+
+    def connect(self, container: RunningContainer, aliases: Sequence[str] = ()) -> None:
+        """Connect a running container, under its alias and further ones.
+
+        Raises:
+            EngineError: the engine refuses, as for a container on the host network.
+        """
+        names = list(dict.fromkeys([container.alias, *container.spec.aliases, *aliases]))
+        self._engine.networks.connect(self.name, container.id, names if self.has_names else [])
+        self._joined.append(container)
+        container.joined(self)
+
+    def disconnect(self, container: RunningContainer) -> None:
+        """Disconnect a container; one that is not connected stays as it is."""
+        self._engine.networks.disconnect(self.name, container.id)
+        container.left(self)
+
+    def inspect(self) -> dict[str, Any]:
+        """Give all that the engine knows of it now; empty if it is gone."""
+        return self._engine.networks.inspect(self.name) or {}
+
+    def remove(self) -> None:
+        """Remove it, and cut off what is connected; Docker's own and external ones stay."""
+        if self._remove is not None:
+            self._remove()
+
+    def is_gone(self) -> None:
+        """Note that it was removed: the containers that had joined it have one network less."""
+        for container in self._joined:
+            container.forget(self)
+        self._joined.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def __repr__(self) -> str:
+        return f"<Network {self.name} ({self.driver})>"
+
+
+class Volume(VolumeHandle):
+    """A volume on the engine; as a context manager it is removed at the end of the block.
+
+    Attributes:
+        name: its name on the engine.
+    """
+
+    def __init__(self, engine: Daemon, name: str, remove: Callable[[], None]) -> None:
+        self._engine = engine
+        self._remove = remove
+        self.name = name
+
+    def inspect(self) -> dict[str, Any]:
+        """Give all that the engine knows of it now; empty if it is gone."""
+        return self._engine.volumes.inspect(self.name) or {}
+
+    def remove(self) -> None:
+        """Remove it; the containers that use it must be gone.
+
+        Raises:
+            EngineError: it is in use.
+        """
+        self._remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def __repr__(self) -> str:
+        return f"<Volume {self.name}>"

@@ -1,0 +1,61 @@
+"""Containers that are run to their end: `Image.run`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pytest_dockerkit._runtime.results import RunResult
+from pytest_dockerkit._runtime.scope import ScopeInstance
+from pytest_dockerkit._spec.container import make_spec
+from pytest_dockerkit._units import show_seconds
+from pytest_dockerkit.errors import ExecTimeoutError, NotReadyError
+from pytest_dockerkit.probes import exited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pytest_dockerkit._runtime.images import Image
+    from pytest_dockerkit._runtime.session import Session
+
+
+def run(
+    session: Session, image: Image, command: str | Sequence[str] | None, fields: Mapping[str, Any]
+) -> RunResult:
+    """Run a container to its end, and remove it with all that was made for it."""
+    spec = make_spec(
+        {"network": "bridge", **fields, "image": image, "command": command, "wait": exited(None)}
+    )
+    endings: list[Callable[[], object]] = []
+    scope = ScopeInstance("run", f"run of {image.id}, {id(endings)}", endings.append)
+    try:
+        container = session.run(spec, scope, alias=spec.name or "run")
+        endings.append(container.remove)
+        output = [
+            session.engine.containers.logs(container.id, stdout=which, stderr=not which)
+            for which in (True, False)
+        ]
+        state = container.seen["State"]
+        return RunResult(
+            state["ExitCode"], *output, seconds=_between(state["StartedAt"], state["FinishedAt"])
+        )
+    except NotReadyError as failure:
+        raise ExecTimeoutError(
+            f"a container of {image.reference} has not ended after {show_seconds(spec.timeout_s)}",
+            saw=f"command {list(spec.command) if spec.command is not None else 'of the image'}",
+            mend="raise timeout=, or give it a command that ends",
+            details=failure.details,
+        ) from None
+    finally:
+        for ending in reversed(endings):
+            ending()
+
+
+def _between(start: str, end: str) -> float:
+    return max(0.0, (_time(end) - _time(start)).total_seconds())
+
+
+def _time(said: str) -> datetime:
+    # The engine writes nanoseconds, of which Python reads six digits.
+    seconds, _, fraction = said.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{seconds}.{fraction[:6]:0<6}+00:00")

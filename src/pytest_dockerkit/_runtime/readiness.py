@@ -1,0 +1,118 @@
+"""Waiting until a container is ready, and saying why it never will be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_dockerkit import probes
+from pytest_dockerkit._poll import Look, until_ready
+from pytest_dockerkit._units import show_seconds, show_size
+from pytest_dockerkit.errors import (
+    ContainerError,
+    ContainerExitedError,
+    NotReadyError,
+    OutOfMemoryError,
+    UnhealthyError,
+)
+
+if TYPE_CHECKING:
+    from pytest_dockerkit._runtime.handles import RunningContainer
+    from pytest_dockerkit._spec.probe import Probe
+
+#: How many last lines of a log an error shows.
+LOG_LINES = 20
+
+_MEND_BY_CODE = {
+    0: "it ended by itself: wait=probes.exited(0) for a one-shot container, else give it a command that stays",
+    125: "the engine could not run it; see what it says above",
+    126: "its command is no program that can be run; correct command= or entrypoint=",
+    127: "its command was not found in the image; correct command= or entrypoint=",
+    137: "something killed it: a memory cap of its parent, or a `kill` from outside",
+    139: "it crashed (SIGSEGV); often an image for another platform",
+    143: "something asked it to stop (SIGTERM)",
+}
+
+
+def default_probe(container: RunningContainer) -> Probe:
+    """Choose how to wait when nothing is said: health check, else first published TCP port, else running."""
+    check = container.seen["Config"].get("Healthcheck") or {}
+    if check.get("Test") and check["Test"][0] != "NONE":
+        return probes.healthy()
+    for port in container.spec.published_ports:
+        if port.protocol == "tcp":
+            return probes.port(port.key)
+    return probes.running()
+
+
+def wait(container: RunningContainer, probe: Probe, timeout_s: float) -> None:
+    """Wait until the probe is satisfied.
+
+    Raises:
+        NotReadyError: it was not within `timeout_s` seconds.
+        ContainerExitedError: the container has ended.
+        OutOfMemoryError: the kernel killed it at its memory cap.
+        UnhealthyError: its health check gave up.
+    """
+
+    def look() -> Look:
+        facts = container.refresh()
+        if not getattr(probe, "allows_exit", False):
+            _refuse_dead(container, facts["State"])
+        return probes.as_look(probe.look(container), probe)
+
+    last = until_ready(look, timeout_s=timeout_s)
+    if last.ready:
+        return
+    facts = container.refresh()
+    _refuse_dead(container, facts["State"])
+    raise NotReadyError(
+        f"container {container.alias!r} is not ready after {show_seconds(timeout_s)}",
+        saw=last.seen or f"status {facts['State']['Status']}",
+        mend="read its log below; raise timeout= if it is only slow, or wait for something else with wait=",
+        details=last_log(container),
+    )
+
+
+def death(container: RunningContainer, state: dict[str, Any]) -> ContainerError:
+    """Make the error for a container that has ended."""
+    code = state["ExitCode"]
+    said = f"exit code {code}" + (f", {state['Error']}" if state.get("Error") else "")
+    if state.get("OOMKilled"):
+        cap = container.seen["HostConfig"].get("Memory") or 0
+        return OutOfMemoryError(
+            f"container {container.alias!r} was killed for reaching its memory cap",
+            saw=f"{said}, OOM-killed at memory={show_size(cap) if cap else 'none of its own'}",
+            mend="raise memory=, or make it use less",
+            details=last_log(container),
+        )
+    return ContainerExitedError(
+        f"container {container.alias!r} has ended before it was ready",
+        saw=said,
+        mend=_MEND_BY_CODE.get(code, "read its log below, and correct its command, env or files"),
+        details=last_log(container),
+    )
+
+
+def last_log(container: RunningContainer) -> str:
+    """Give the last lines that a container has printed, with a heading."""
+    text = container.logs(tail=LOG_LINES).rstrip()
+    if not text:
+        return f"  its log ({container.alias}) is empty"
+    return f"  last lines of its log ({container.alias}):\n" + "\n".join(
+        "    " + line for line in text.splitlines()
+    )
+
+
+def _refuse_dead(container: RunningContainer, state: dict[str, Any]) -> None:
+    if state["Status"] in ("exited", "dead", "removing"):
+        raise death(container, state)
+    health = state.get("Health") or {}
+    if health.get("Status") == "unhealthy":
+        last = (health.get("Log") or [{}])[-1]
+        raise UnhealthyError(
+            f"container {container.alias!r} is unhealthy",
+            saw=f"its health check failed {health.get('FailingStreak')} times in a row, "
+            f"at last with {last.get('ExitCode')}: {str(last.get('Output', '')).strip()[-500:]}",
+            mend="read its log below; correct the service, or the healthcheck= (start_period= for a slow start)",
+            details=last_log(container),
+        )

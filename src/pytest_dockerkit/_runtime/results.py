@@ -1,0 +1,84 @@
+"""What is measured and read: plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class ExecResult:
+    """What a command in a container left behind.
+
+    Attributes:
+        exit_code: its exit code.
+        stdout_bytes: what it printed to standard output.
+        stderr_bytes: what it printed to standard error.
+    """
+
+    exit_code: int
+    stdout_bytes: bytes
+    stderr_bytes: bytes
+
+    @property
+    def stdout(self) -> str:
+        """Its standard output as UTF-8 text; what cannot be decoded is replaced."""
+        return self.stdout_bytes.decode(errors="replace")
+
+    @property
+    def stderr(self) -> str:
+        """Its standard error as UTF-8 text; what cannot be decoded is replaced."""
+        return self.stderr_bytes.decode(errors="replace")
+
+
+@dataclass(frozen=True)
+class RunResult(ExecResult):
+    """What a container left behind that was run to its end.
+
+    Attributes:
+        seconds: how long it ran, from its start to its end by the engine's clock.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What a container uses at this moment.
+
+    Attributes:
+        cpu_percent: of one core, over about the last second.
+        memory_bytes: used memory in bytes, without the file cache.
+        peak_memory_bytes: the most it has used, in bytes; None where the kernel does not tell the engine
+            (cgroup v2).
+        pids: how many processes and threads it has.
+    """
+
+    cpu_percent: float
+    memory_bytes: int
+    peak_memory_bytes: int | None
+    pids: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The caps that the engine holds a container to; None where there is none.
+
+    Attributes:
+        cpus: in cores.
+        memory_bytes: in bytes.
+        memory_swap_bytes: memory and swap together, in bytes; -1 for no limit.
+        pids: processes and threads.
+        shm_bytes: size of /dev/shm in bytes.
+        ulimits: soft and hard limits by name.
+    """
+
+    cpus: float | None
+    memory_bytes: int | None
+    memory_swap_bytes: int | None
+    pids: int | None
+    shm_bytes: int | None
+    ulimits: Mapping[str, tuple[int, int]]

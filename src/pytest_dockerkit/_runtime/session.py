@@ -1,0 +1,393 @@
+"""A run in one process: carries specs out, remembers what it made, and undoes it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pytest_dockerkit._engine.body import container_body
+from pytest_dockerkit._engine.daemon import Daemon
+from pytest_dockerkit._names import NAME_LABEL, RUN_LABEL, object_name
+from pytest_dockerkit._runtime import ledger, once
+from pytest_dockerkit._runtime.handles import RunningContainer
+from pytest_dockerkit._runtime.images import Image
+from pytest_dockerkit._runtime.networks import BUILT_IN, Network, Volume
+from pytest_dockerkit._runtime.store import ImageStore
+from pytest_dockerkit._runtime.transfer import put_files
+from pytest_dockerkit._spec.container import ContainerSpec
+from pytest_dockerkit._spec.mounts import VolumeSpec
+from pytest_dockerkit._spec.network import INTERNAL, ISOLATED, NetworkSpec
+from pytest_dockerkit._spec.refs import External, FixtureRef
+from pytest_dockerkit.errors import DockerkitError, EngineUnavailableError, SpecError, TeardownError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_dockerkit._runtime.results import RunResult
+    from pytest_dockerkit._runtime.scope import ScopeInstance
+    from pytest_dockerkit._runtime.settings import Settings
+    from pytest_dockerkit._spec.network import NetworkRequest
+
+
+class Listener(Protocol):
+    """Whoever is told of what goes on; the plugin's hooks are."""
+
+    def wanted(self, spec: ContainerSpec) -> ContainerSpec:
+        """Give the spec to carry out in place of this one."""
+
+    def ready(self, container: RunningContainer) -> None:
+        """A container is ready."""
+
+    def failed(self, spec: ContainerSpec, error: DockerkitError) -> None:
+        """A container did not become ready, and was removed."""
+
+
+class Session:
+    """A run in one process.
+
+    Attributes:
+        settings: what the user has set.
+        run_id: the run's id, alike in all of its processes.
+        images: the shared image cache.
+    """
+
+    def __init__(self, settings: Settings, run_id: str, process: str, listener: Listener) -> None:
+        self.settings = settings
+        self.run_id = run_id
+        self.images = ImageStore(self)
+        self._process = process
+        self._listener = listener
+        self._unavailable: EngineUnavailableError | None = None
+        self._networks: dict[tuple[object, ...], Network] = {}
+        self._made_networks = 0
+        self._volumes: dict[tuple[object, ...], Volume] = {}
+
+    @cached_property
+    def directory(self) -> Path:
+        """The run's directory."""
+        return self.settings.directory("runs", self.run_id)
+
+    @property
+    def has_made_anything(self) -> bool:
+        """Whether any process of the run has a ledger."""
+        return (self.settings.state_dir / "runs" / self.run_id).is_dir()
+
+    @cached_property
+    def ledger(self) -> ledger.Ledger:
+        """This process's part of the run's ledger."""
+        return ledger.Ledger(self.directory / f"{self._process}.jsonl")
+
+    @property
+    def engine(self) -> Daemon:
+        """The engine, reached when it is first needed.
+
+        Raises:
+            EngineUnavailableError: none answers. It is not asked again in this run.
+        """
+        if self._unavailable is not None:
+            raise self._unavailable
+        return self._engine
+
+    @cached_property
+    def _engine(self) -> Daemon:
+        try:
+            return Daemon(self.settings.host, self.settings.context)
+        except EngineUnavailableError as failure:
+            self._unavailable = failure
+            raise
+
+    # Containers
+
+    def run(
+        self,
+        spec: ContainerSpec,
+        scope: ScopeInstance,
+        *,
+        alias: str,
+        group: object = "",
+        peers: Iterable[RunningContainer] = (),
+    ) -> RunningContainer:
+        """Start a container and wait until it is ready; the caller removes it.
+
+        Args:
+            spec: what is wanted, anchored and without fixtures.
+            scope: for how long the networks and volumes are kept that it names.
+            alias: what others find it by.
+            group: within the scope, containers of one group share their isolated network.
+            peers: containers of the same test; it reaches them, and they it, by name.
+
+        Raises:
+            DockerkitError: it cannot be had; whatever was made of it is removed.
+        """
+        spec = self._listener.wanted(spec)
+        image = self.images.get(spec.image, pull=spec.pull, platform=spec.platform)
+        if spec.read_only and spec.files:
+            image = self._with_files(spec, image, scope, alias)
+        networks = [self._network_for(each, scope, group) for each in spec.networks]
+        volumes = self._volumes_for(spec, scope, group)
+        _introduce(peers, spec, networks)
+        name = object_name(self.run_id, alias)
+        try:
+            container = self._start(spec, image, name, alias, networks, volumes)
+            container.await_ready()
+        except DockerkitError as failure:
+            self._remove("container", name)
+            self._listener.failed(spec, failure)
+            raise
+        except BaseException:
+            self._remove("container", name)
+            raise
+        self._listener.ready(container)
+        return container
+
+    def run_once(
+        self, image: Image, command: str | Sequence[str] | None, fields: Mapping[str, Any]
+    ) -> RunResult:
+        """Run a container to its end, and remove it; see `Image.run`."""
+        return once.run(self, image, command, fields)
+
+    @contextmanager
+    def created(self, spec: ContainerSpec, image: Image, alias: str) -> Iterator[str]:
+        """Give a container that was made and not started; it is removed at the end of the block."""
+        name = object_name(self.run_id, alias)
+        try:
+            yield self._create(spec, image, name, alias, spec.networks[0], [], {})
+        finally:
+            self._remove("container", name)
+
+    def _start(
+        self,
+        spec: ContainerSpec,
+        image: Image,
+        name: str,
+        alias: str,
+        networks: Sequence[Network],
+        volumes: Mapping[str, str],
+    ) -> RunningContainer:
+        names = list(dict.fromkeys([alias, *spec.aliases])) if networks[0].has_names else []
+        container_id = self._create(spec, image, name, alias, networks[0].name, names, volumes)
+        for network in networks[1:]:
+            self.engine.networks.connect(network.name, container_id, names if network.has_names else [])
+        if spec.files and not spec.read_only:
+            put_files(self.engine, container_id, spec.files)
+        self.engine.containers.start(container_id)
+        return RunningContainer(
+            self.engine,
+            spec,
+            image,
+            container_id=container_id,
+            name=name,
+            alias=alias,
+            networks=networks,
+            remove=lambda: self._remove("container", name),
+        )
+
+    def _create(
+        self,
+        spec: ContainerSpec,
+        image: Image,
+        name: str,
+        alias: str,
+        network: object,
+        names: Sequence[str],
+        volumes: Mapping[str, str],
+    ) -> str:
+        if spec.secrets:
+            raise SpecError(
+                "secrets= is not there yet in this version",
+                saw=f"secrets={list(spec.secrets)}",
+                mend="files= for values that need not be kept",
+            )
+        body = container_body(
+            spec,
+            image_id=image.id,
+            labels={**self._labels, NAME_LABEL: alias},
+            network=str(network),
+            aliases=names,
+            volumes=volumes,
+            start_interval=self.engine.facts.start_interval,
+        )
+        self.ledger.making("container", name)
+        return self.engine.containers.create(name, body, spec.platform)
+
+    def _with_files(self, spec: ContainerSpec, image: Image, scope: ScopeInstance, alias: str) -> Image:
+        """Make an image with the files in it: into a read-only root the engine copies none."""
+        name = object_name(self.run_id, f"{alias}-files").lower()
+        # The command stays in the image that is made, so that it has to be the right one.
+        plain = ContainerSpec(image=image, command=spec.command, entrypoint=spec.entrypoint, network="none")
+        with self.created(plain, image, f"{alias}-files") as container:
+            put_files(self.engine, container, spec.files)
+            scope.at_end(lambda: self._remove("image", name))
+            self.ledger.making("image", name)
+            self.engine.images.commit(container, name, self._labels)
+        return Image(self, self.engine.images.find(name) or {}, name, cached=False)
+
+    # Networks and volumes
+
+    def network(self, spec: NetworkSpec, scope: ScopeInstance, alias: str = "net") -> Network:
+        """Make a network; at the end of the scope it is removed."""
+        # Docker takes the gateway, and with it the published ports, from the network whose name sorts first: a
+        # container that joins a later one keeps its ports. Source: moby, libnetwork, endpoint.Less.
+        self._made_networks += 1
+        name = object_name(self.run_id, f"{alias}-{self._made_networks:06}")
+        made: list[Network] = []
+
+        def remove() -> None:
+            self._remove("network", name)
+            for network in made:
+                network.is_gone()
+
+        scope.at_end(remove)
+        self.ledger.making("network", name)
+        self.engine.networks.create(name, spec, self._labels)
+        made.append(self._network_handle(name, remove))
+        return made[0]
+
+    def volume(self, spec: VolumeSpec, scope: ScopeInstance, alias: str = "volume") -> Volume:
+        """Make a volume; at the end of the scope it is removed."""
+        name = object_name(self.run_id, alias)
+        scope.at_end(lambda: self._remove("volume", name))
+        self.ledger.making("volume", name)
+        self.engine.volumes.create(name, spec, self._labels)
+        return Volume(self.engine, name, lambda: self._remove("volume", name))
+
+    def _network_for(self, request: NetworkRequest, scope: ScopeInstance, group: object) -> Network:
+        if isinstance(request, Network):
+            return request
+        if isinstance(request, External) or request in BUILT_IN:
+            return self._network_handle(request.name if isinstance(request, External) else str(request), None)
+        if request in (ISOLATED, INTERNAL):
+            request = NetworkSpec(internal=request == INTERNAL)
+        if not isinstance(request, NetworkSpec):
+            raise SpecError(
+                "a network of another kind was given", saw=repr(request), mend="a NetworkSpec or a fixture"
+            )
+        key = (scope.key, group, request)
+        if key not in self._networks:
+            # Forgotten before it is removed, since what is registered last is done first.
+            network = self.network(request, scope)
+            scope.at_end(lambda: self._networks.pop(key, None))
+            self._networks[key] = network
+        return self._networks[key]
+
+    def _network_handle(self, name: str, remove: Callable[[], None] | None) -> Network:
+        facts = self.engine.networks.inspect(name)
+        if facts is None:
+            raise SpecError(
+                f"the network {name!r} does not exist on the engine",
+                saw=f"external({name!r})",
+                mend=f"docker network create {name}, or let the plugin make one: network_fixture()",
+            )
+        return Network(self.engine, facts, remove)
+
+    def _volumes_for(self, spec: ContainerSpec, scope: ScopeInstance, group: object) -> dict[str, str]:
+        names: dict[str, str] = {}
+        for mount in spec.mounts:
+            if isinstance(mount.source, FixtureRef):
+                raise SpecError(
+                    "a fixture was given where a volume belongs", saw=repr(mount), mend="its value"
+                )
+            if isinstance(mount.source, External) and self.engine.volumes.inspect(mount.source.name) is None:
+                raise SpecError(
+                    f"the volume {mount.source.name!r} does not exist on the engine",
+                    saw=f"external({mount.source.name!r})",
+                    mend=f"docker volume create {mount.source.name}, or let the plugin make one: volume_fixture()",
+                )
+            if isinstance(mount.source, str):
+                names[mount.source] = self._named_volume(mount.source, scope, group)
+        return names
+
+    def _named_volume(self, name: str, scope: ScopeInstance, group: object) -> str:
+        key = (scope.key, group, name)
+        if key not in self._volumes:
+            volume = self.volume(VolumeSpec(), scope, name)
+            scope.at_end(lambda: self._volumes.pop(key, None))
+            self._volumes[key] = volume
+        return self._volumes[key].name
+
+    # What is remembered
+
+    @property
+    def _labels(self) -> dict[str, str]:
+        return {RUN_LABEL: self.run_id}
+
+    def note(self, what: str, name: str) -> None:
+        """Remember what is worth telling at the end of the run."""
+        self.ledger.note(what, name)
+
+    def must_rebuild(self, digest: str) -> bool:
+        """Tell whether an image has to be built though it is there: once in a run, if the user asks for it."""
+        return self.settings.rebuild and not self._rebuilt(digest).exists()
+
+    def was_rebuilt(self, digest: str) -> None:
+        """Remember that an image was built in this run, for all of its processes."""
+        if self.settings.rebuild:
+            self._rebuilt(digest).touch()
+
+    def _rebuilt(self, digest: str) -> Path:
+        return self.directory / f"rebuilt-{digest[:32]}"
+
+    def _remove(self, kind: str, name: str) -> None:
+        """Remove one thing that the ledger has, once."""
+        if self.ledger.is_open(kind, name):
+            undo(self.engine, kind, name)
+            self.ledger.gone(kind, name)
+
+    def undo_all(self) -> None:
+        """Remove all that any process of the run has made and left, newest first.
+
+        Raises:
+            TeardownError: something could not be removed; all the rest was.
+        """
+        failures: list[str] = []
+        for entry in ledger.open_entries(ledger.read(self.directory)):
+            try:
+                undo(self.engine, entry.kind, entry.name)
+            except DockerkitError as failure:
+                failures.append(f"{entry.kind} {entry.name}: {failure.what}: {failure.saw}")
+            else:
+                self.ledger.gone(entry.kind, entry.name)
+        if failures:
+            raise TeardownError(
+                "something could not be removed",
+                saw="\n".join(failures),
+                mend=f"docker ps -a --filter label={RUN_LABEL}={self.run_id}, and remove by hand what is left",
+            )
+
+    def forget(self) -> None:
+        """Remove the run's directory, once nothing is left of the run."""
+        for path in self.directory.iterdir():
+            path.unlink()
+        self.directory.rmdir()
+
+    def close(self) -> None:
+        """Close the connections."""
+        if "_engine" in self.__dict__:
+            self._engine.close()
+
+
+def undo(engine: Daemon, kind: str, name: str) -> None:
+    """Remove one thing; one that is gone is no failure."""
+    verbs: dict[str, Callable[[str], None]] = {
+        "container": engine.containers.remove,
+        "network": engine.networks.remove,
+        "volume": engine.volumes.remove,
+        "image": engine.images.remove,
+    }
+    verbs[kind](name)
+
+
+def _introduce(peers: Iterable[RunningContainer], spec: ContainerSpec, networks: Sequence[Network]) -> None:
+    """Let the containers of one test reach each other by name, though their scopes have networks apart.
+
+    Those that live on isolated networks of wider scopes join the new one's. Networks that a user has chosen,
+    and Docker's own, stay as they are.
+    """
+    if ISOLATED not in spec.networks:
+        return
+    network = networks[spec.networks.index(ISOLATED)]
+    for peer in peers:
+        if ISOLATED in peer.spec.networks and network not in peer.networks:
+            network.connect(peer)

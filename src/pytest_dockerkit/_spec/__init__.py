@@ -1,0 +1,1 @@
+"""Nouns: what a user asks for, frozen and checked when it is made. Nothing here talks to Docker."""

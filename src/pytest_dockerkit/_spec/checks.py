@@ -1,0 +1,142 @@
+"""Checks of single fields: each gives the value in its frozen form, or says what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pytest_dockerkit._values import FrozenMapping
+from pytest_dockerkit.errors import SpecError
+
+T = TypeVar("T")
+
+
+def wrong_type(field: str, value: object, example: str) -> SpecError:
+    """Make the error for a value of the wrong type."""
+    return SpecError(
+        f"{field}= is of the wrong type", saw=f"{field}={value!r} ({type(value).__name__})", mend=example
+    )
+
+
+def text(field: str, value: object, example: str) -> str:
+    """Take a text that is not empty."""
+    if isinstance(value, str) and value.strip():
+        return value
+    raise wrong_type(field, value, example)
+
+
+def flag(field: str, value: object) -> bool:
+    """Take True or False."""
+    if isinstance(value, bool):
+        return value
+    raise wrong_type(field, value, f"{field}=True or {field}=False")
+
+
+def whole_number(field: str, value: object, *, least: int) -> int:
+    """Take a whole number that is not below `least`."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value >= least:
+            return value
+        raise SpecError(
+            f"{field}= is too small", saw=f"{field}={value}", mend=f"a whole number from {least} on"
+        )
+    raise wrong_type(field, value, f"{field}={max(least, 1)}")
+
+
+def positive_number(field: str, value: object, example: str) -> float:
+    """Take a finite number above zero."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if math.isfinite(value) and value > 0:
+            return float(value)
+        raise SpecError(f"{field}= must be above zero", saw=f"{field}={value}", mend=example)
+    raise wrong_type(field, value, example)
+
+
+def sequence(field: str, value: object, example: str) -> tuple[object, ...]:
+    """Take a list or a tuple, not a text, which would be taken letter by letter."""
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+        return tuple(value)
+    raise wrong_type(field, value, example)
+
+
+def texts(field: str, value: object, example: str) -> tuple[str, ...]:
+    """Take a list of texts."""
+    return tuple(text(field, each, example) for each in sequence(field, value, example))
+
+
+def argv(field: str, value: object) -> tuple[str, ...]:
+    """Take a command as an argument list, or as a text that is split as a shell would, without one."""
+    example = f'{field}=["redis-server", "--save", ""], or {field}="redis-server --save"'
+    if isinstance(value, str):
+        try:
+            return tuple(shlex.split(value))
+        except ValueError as failure:
+            raise SpecError(
+                f"{field}= cannot be split into arguments", saw=f"{value!r}: {failure}", mend=example
+            ) from None
+    arguments = sequence(field, value, example)
+    if not all(isinstance(each, str | Path) for each in arguments):
+        raise wrong_type(field, value, example)
+    return tuple(str(each) for each in arguments)
+
+
+def text_mapping(field: str, value: object, example: str) -> FrozenMapping[str, str]:
+    """Take a mapping from texts to texts or numbers; numbers are written out."""
+    if not isinstance(value, Mapping):
+        raise wrong_type(field, value, example)
+    taken: dict[str, str] = {}
+    for key, each in value.items():
+        if not isinstance(key, str) or not key:
+            raise SpecError(f"{field}= has a key that is not a text", saw=f"{key!r}", mend=example)
+        taken[key] = _as_text(f"{field}[{key!r}]", each, example)
+    return FrozenMapping(taken)
+
+
+def _as_text(field: str, value: object, example: str) -> str:
+    # True would reach the container as "True", which few programs take for what is meant.
+    if isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return str(value)
+    raise SpecError(
+        f"{field} must be a text or a number", saw=f"{value!r} ({type(value).__name__})", mend=example
+    )
+
+
+def environment_name(field: str, key: str) -> None:
+    """Refuse a variable name that the engine would cut at its `=`."""
+    if "=" in key or "\0" in key:
+        raise SpecError(
+            f"{field}= has a name with '=' in it", saw=f"{key!r}", mend=f'{field}={{"NAME": "value"}}'
+        )
+
+
+def container_path(field: str, value: object) -> str:
+    """Take an absolute path inside of the container."""
+    if isinstance(value, str) and value.startswith("/"):
+        return value
+    raise SpecError(
+        f"{field}= needs an absolute path in the container",
+        saw=f"{value!r}",
+        mend=f"begin it with '/': {'/' + str(value).lstrip('./')!r}",
+    )
+
+
+def one_of(field: str, value: object, known: Sequence[T]) -> T:
+    """Take one of a few values."""
+    for each in known:
+        if value == each and type(value) is type(each):
+            return each
+    raise SpecError(
+        f"{field}= is not one of its values", saw=f"{value!r}", mend="one of: " + ", ".join(map(repr, known))
+    )
+
+
+def path(field: str, value: object) -> Path:
+    """Take a path on this machine."""
+    if isinstance(value, Path):
+        return value
+    if isinstance(value, str) and value:
+        return Path(value)
+    raise wrong_type(field, value, f'{field}="some/path"')

@@ -1,0 +1,214 @@
+"""What a Dockerfile says about its stages: their names, what they stand on, what they take from each other.
+
+The engine is the one that reads Dockerfiles for good. This reads only as much as is needed to know before
+a build whether the target exists, and which images the result depends on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pytest_dockerkit._names import did_you_mean
+from pytest_dockerkit.errors import SpecError
+
+_DIRECTIVE = re.compile(r"#\s*([a-zA-Z]+)\s*=\s*(.+?)\s*")
+_HEREDOC = re.compile(r"<<-?\s*([\"']?)([A-Za-z_][A-Za-z0-9_]*)\1")
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?:(:?[-+])([^}]*))?\})")
+_FROM = re.compile(r"(?:--platform=(\S+)\s+)?(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
+_COPY_FROM = re.compile(r"--from=(\S+)")
+_MOUNT_FROM = re.compile(r"--mount=\S*?\bfrom=([^\s,]+)")
+
+#: Instructions that may carry heredocs (Dockerfile syntax 1.4).
+_WITH_HEREDOC = ("RUN", "COPY", "ADD")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One `FROM` and what follows it.
+
+    Attributes:
+        index: its place in the file, from 0.
+        name: the name after `AS`, or None.
+        base: the image or the stage that it stands on, with the variables put in.
+        takes_from: the images or stages that it copies or mounts from.
+        line: the line of its `FROM`, from 1.
+    """
+
+    index: int
+    name: str | None
+    base: str
+    takes_from: tuple[str, ...]
+    line: int
+
+
+@dataclass(frozen=True)
+class Dockerfile:
+    """The stages of a Dockerfile, in its order."""
+
+    stages: tuple[Stage, ...]
+
+    def stage(self, target: str) -> Stage | None:
+        """Find a stage by its name, in any case, or by its number."""
+        for stage in self.stages:
+            if stage.name is not None and stage.name.lower() == target.lower():
+                return stage
+        if target.isdigit() and int(target) < len(self.stages):
+            return self.stages[int(target)]
+        return None
+
+    def needed(self, target: str | None) -> tuple[Stage, ...]:
+        """Give the stages that the target reaches; the last one is the target when none is named."""
+        last = self.stages[-1] if target is None else self.stage(target)
+        reached: dict[int, Stage] = {}
+        waiting = [last] if last is not None else []
+        while waiting:
+            stage = waiting.pop()
+            if stage.index in reached:
+                continue
+            reached[stage.index] = stage
+            names = (stage.base, *stage.takes_from)
+            waiting += [found for name in names if (found := self._earlier(name, stage)) is not None]
+        return tuple(reached[index] for index in sorted(reached))
+
+    def base_images(self, target: str | None) -> tuple[str, ...]:
+        """Give the images from outside that the target depends on, each once."""
+        images: dict[str, None] = {}
+        for stage in self.needed(target):
+            for name in (stage.base, *stage.takes_from):
+                if self._earlier(name, stage) is None and name != "scratch":
+                    images[name] = None
+        return tuple(images)
+
+    def check_target(self, target: str | None, where: str) -> None:
+        """Refuse a target that is no stage.
+
+        Raises:
+            SpecError: there is no such stage; says which there are.
+        """
+        if target is None or self.stage(target) is not None:
+            return
+        names = [stage.name for stage in self.stages if stage.name]
+        mend = did_you_mean(target, names) if names else "name a stage with FROM … AS, or drop target="
+        raise SpecError(
+            f"target {target!r} is no stage of {where}",
+            saw="stages: " + (", ".join(names) if names else "none has a name"),
+            mend=mend,
+        )
+
+    def _earlier(self, name: str, stage: Stage) -> Stage | None:
+        """Find the stage that a name means; a stage sees only those before it."""
+        found = self.stage(name)
+        return found if found is not None and found.index < stage.index else None
+
+
+def parse(text: str, build_args: Mapping[str, str] | None = None) -> Dockerfile:
+    """Read the stages of a Dockerfile.
+
+    Args:
+        text: the Dockerfile.
+        build_args: what overrides the defaults of an `ARG` before the first `FROM`.
+    """
+    given = build_args or {}
+    known: dict[str, str] = {}
+    stages: list[Stage] = []
+    for line, keyword, rest in _instructions(text):
+        if keyword == "ARG" and not stages:
+            known.update(_arguments(rest, given, known))
+        elif keyword == "FROM" and (match := _FROM.fullmatch(rest.strip())):
+            stages.append(Stage(len(stages), match[3], _expand(match[2], known), (), line))
+        elif stages and (sources := _sources(keyword, rest)):
+            stage = stages[-1]
+            taken = tuple(_expand(each, known) for each in sources)
+            stages[-1] = Stage(stage.index, stage.name, stage.base, stage.takes_from + taken, stage.line)
+    return Dockerfile(tuple(stages))
+
+
+def _sources(keyword: str, rest: str) -> list[str]:
+    if keyword in ("COPY", "ADD"):
+        return _COPY_FROM.findall(rest)
+    return _MOUNT_FROM.findall(rest) if keyword == "RUN" else []
+
+
+def _arguments(rest: str, given: Mapping[str, str], known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for word in rest.split():
+        name, has_default, default = word.partition("=")
+        if name in given:
+            yield name, given[name]
+        elif has_default:
+            yield name, _expand(default.strip("\"'"), known)
+
+
+def _expand(word: str, known: Mapping[str, str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        name, rule, other = match[1] or match[2], match[3], match[4] or ""
+        found = known.get(name)
+        counts_as_set = bool(found) if (rule or "").startswith(":") else found is not None
+        if rule and rule.endswith("-"):
+            return found if counts_as_set and found is not None else other
+        if rule:
+            return other if counts_as_set else ""
+        return found or ""
+
+    return _VARIABLE.sub(value, word)
+
+
+def _instructions(text: str) -> Iterator[tuple[int, str, str]]:
+    """Give each instruction with the number of its first line; comments and heredoc bodies are left out."""
+    lines = text.splitlines()
+    escape = _escape_character(lines)
+    number = 0
+    while number < len(lines):
+        first, number = number, number + 1
+        line = lines[first].strip()
+        if not line or line.startswith("#"):
+            continue
+        while line.endswith(escape) and number < len(lines):
+            following = lines[number].strip()
+            number += 1
+            if not following.startswith("#"):
+                line = line[:-1].rstrip() + " " + following
+        keyword, _, rest = line.partition(" ")
+        keyword = keyword.upper()
+        if keyword in _WITH_HEREDOC:
+            number = _after_heredocs(lines, number, rest)
+        yield first + 1, keyword, rest
+
+
+def _after_heredocs(lines: list[str], number: int, rest: str) -> int:
+    for _, word in _HEREDOC.findall(rest):
+        while number < len(lines) and lines[number].strip("\t\r\n ") != word:
+            number += 1
+        number += 1
+    return number
+
+
+def _escape_character(lines: list[str]) -> str:
+    """Read the `# escape=` directive, which can only stand before everything else."""
+    for line in lines:
+        match = _DIRECTIVE.fullmatch(line.strip())
+        if match is None:
+            break
+        if match[1].lower() == "escape":
+            return match[2]
+    return "\\"
+
+
+def without_unneeded_stages(text: str, target: str | None) -> str:
+    """Blank the stages that the target does not reach; line numbers stay as they are.
+
+    The classic builder runs every stage before the target, whether the target needs it or not. Nothing is
+    blanked where a stage is named by its number, since that would then mean another.
+    """
+    found = parse(text)
+    needed = found.needed(target)
+    if any(name.isdigit() for stage in needed for name in (stage.base, *stage.takes_from)):
+        return text
+    lines = text.splitlines()
+    kept = {stage.index for stage in needed}
+    ends = [stage.line - 1 for stage in found.stages[1:]] + [len(lines)]
+    for stage, end in zip(found.stages, ends, strict=True):
+        if stage.index not in kept:
+            lines[stage.line - 1 : end] = [""] * (end - stage.line + 1)
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,128 @@
+"""Volumes and bind mounts: what is written, and what is meant by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_dockerkit._names import check_alias
+from pytest_dockerkit._spec import checks
+from pytest_dockerkit._spec.refs import External, FixtureRef, VolumeHandle
+from pytest_dockerkit._values import FrozenMapping
+from pytest_dockerkit.errors import SpecError, without_our_frames
+
+_MEND = (
+    '["./data:/data:ro"] (a path of this machine), ["db:/var/lib/db"] (a volume of the test\'s own), '
+    '["/scratch"] (an unnamed one), or {"/data": a Path, a volume or its fixture}'
+)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One place in the container that is kept elsewhere.
+
+    Attributes:
+        target: the absolute path in the container.
+        source: a `Path` of this machine, the name of a volume of the scope's own, a volume that exists,
+            or None for an unnamed volume.
+        read_only: whether the container can only read it.
+    """
+
+    target: str
+    source: Path | str | VolumeHandle | External | FixtureRef | None
+    read_only: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeSpec:
+    """A volume that is made for its scope and removed at its end.
+
+    Attributes:
+        driver: the volume driver.
+        options: the driver's options, such as `{"type": "tmpfs", "device": "tmpfs"}` of the local one.
+        labels: labels beside the plugin's own.
+
+    Raises:
+        SpecError: a value has the wrong type.
+    """
+
+    driver: str = "local"
+    options: Mapping[str, str] = field(default_factory=FrozenMapping)
+    labels: Mapping[str, str] = field(default_factory=FrozenMapping)
+
+    @without_our_frames
+    def __post_init__(self) -> None:
+        checks.text("driver", self.driver, 'driver="local"')
+        for name in ("options", "labels"):
+            value = checks.text_mapping(name, getattr(self, name), f'{name}={{"key": "value"}}')
+            object.__setattr__(self, name, value)
+
+
+def parse_mounts(written: object) -> tuple[Mount, ...]:
+    """Read the value of `volumes=`: a list in Compose's form, or a mapping from the container's path.
+
+    Raises:
+        SpecError: it cannot be read, or two mounts have one target.
+    """
+    if isinstance(written, Mapping):
+        mounts = tuple(_from_item(target, source) for target, source in written.items())
+    else:
+        mounts = tuple(_from_entry(each) for each in checks.sequence("volumes", written, _MEND))
+    targets = [mount.target for mount in mounts]
+    if doubled := next((each for each in targets if targets.count(each) > 1), None):
+        raise SpecError("volumes= has one target twice", saw=f"{doubled!r}", mend="mount one thing at a path")
+    return mounts
+
+
+def anchored(mount: Mount, base: Path) -> Mount:
+    """Make a relative path of this machine absolute, and refuse one that is not there.
+
+    Raises:
+        SpecError: the path does not exist. Docker would make an empty directory in its place.
+    """
+    if not isinstance(mount.source, Path):
+        return mount
+    source = (base / mount.source.expanduser()).resolve()
+    if not source.exists():
+        raise SpecError(
+            f"volumes= mounts a path that does not exist at {mount.target}",
+            saw=f"{source}",
+            mend="create it, or correct the path; relative paths start from the file that says them",
+        )
+    return Mount(mount.target, source, mount.read_only)
+
+
+def _from_entry(entry: object) -> Mount:
+    if isinstance(entry, Mount):
+        return entry
+    if not isinstance(entry, str):
+        raise checks.wrong_type("volumes", entry, _MEND)
+    # From the right, since a path of this machine may have a colon in it.
+    head, _, mode = entry.rpartition(":")
+    read_only = bool(head) and mode == "ro"
+    body = head if head and mode in ("ro", "rw") else entry
+    source, colon, target = body.rpartition(":")
+    if colon and not source:
+        raise SpecError("volumes= has an entry without a source", saw=f"{entry!r}", mend=_MEND)
+    return Mount(checks.container_path("volumes", target), _source(source) if source else None, read_only)
+
+
+def _from_item(target: object, source: object) -> Mount:
+    checks.container_path("volumes", target)
+    mode = False
+    if isinstance(source, str):
+        text, _, tail = source.rpartition(":")
+        mode = bool(text) and tail == "ro"
+        source = text if text and tail in ("ro", "rw") else source
+    return Mount(str(target), _source(source), mode)
+
+
+def _source(source: object) -> Path | str | VolumeHandle | External | FixtureRef | None:
+    if source is None or isinstance(source, Path | VolumeHandle | External | FixtureRef):
+        return source
+    if (isinstance(source, str) and source.startswith(("/", "./", "../", "~"))) or source in (".", ".."):
+        return Path(str(source))
+    if isinstance(source, str):
+        return check_alias("volumes", source)
+    raise checks.wrong_type("volumes", source, _MEND)

@@ -1,0 +1,60 @@
+"""Stand-ins for things that exist or will exist: what a spec may name without knowing how it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class ImageHandle:
+    """An image on the engine."""
+
+    id: str
+
+
+class ContainerHandle:
+    """A container on the engine."""
+
+    id: str
+
+
+class NetworkHandle:
+    """A network on the engine."""
+
+    id: str
+    name: str
+
+
+class VolumeHandle:
+    """A volume on the engine."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class FixtureRef:
+    """The value of another fixture, not known before that fixture is set up.
+
+    Attributes:
+        kind: what the fixture gives (`image`, `container`, `network`, `volume`), or `any` for a
+            fixture that is not made by this plugin.
+        find_name: gives the fixture's name in pytest; known once its module is imported.
+    """
+
+    kind: str
+    find_name: Callable[[], str]
+
+
+@dataclass(frozen=True)
+class External:
+    """Something that the user made and keeps: used, never removed."""
+
+    name: str
+
+
+def external(name: str) -> External:
+    """Name a network or volume that exists already; it is used as it is and never removed."""
+    return External(name)

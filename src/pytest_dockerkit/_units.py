@@ -1,0 +1,65 @@
+"""Text that people write, as numbers with a unit: sizes in bytes, durations in seconds."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from pytest_dockerkit.errors import SpecError
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|us|h|m|s)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
+
+
+def parse_size(field: str, value: object) -> int:
+    """Give the bytes of `256m`, `1.5g`, `64KiB` or a whole number; binary units, as Docker reads them.
+
+    Raises:
+        SpecError: it is not a size.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and (match := _SIZE.fullmatch(value)):
+        return int(float(match[1]) * 1024 ** _POWERS[match[2].lower()])
+    raise SpecError(
+        f"{field}= is not a size",
+        saw=f"{field}={value!r} ({type(value).__name__})",
+        mend='a number of bytes, or a text such as "256m" or "1.5g"',
+    )
+
+
+def parse_seconds(field: str, value: object) -> float:
+    """Give the seconds of `30`, `0.5`, `"30s"`, `"1m30s"` or `"250ms"`.
+
+    Raises:
+        SpecError: it is not a duration of zero or more.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return float(value)
+    if isinstance(value, str):
+        text = value.strip().lower()
+        parts = _PARTS.findall(text)
+        if parts and "".join(number + unit for number, unit in parts) == text:
+            return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            return float(text)
+    raise SpecError(
+        f"{field}= is not a duration",
+        saw=f"{field}={value!r} ({type(value).__name__})",
+        mend='a number of seconds, or a text such as "30s", "1m30s" or "250ms"',
+    )
+
+
+def show_size(size_bytes: int) -> str:
+    """Write a size as people read it: `6 MiB`, `1.5 GiB`, `512 bytes`."""
+    for unit, power in (("GiB", 3), ("MiB", 2), ("KiB", 1)):
+        if size_bytes >= 1024**power:
+            return f"{size_bytes / 1024**power:.1f} {unit}".replace(".0 ", " ")
+    return f"{size_bytes} bytes"
+
+
+def show_seconds(seconds: float) -> str:
+    """Write a duration as people read it: `30 s`, `0.25 s`."""
+    return f"{seconds:.2f}".rstrip("0").rstrip(".") + " s"

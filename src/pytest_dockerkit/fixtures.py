@@ -1,0 +1,361 @@
+"""Fixture factories, for `conftest.py`: containers, images, networks and volumes as ordinary fixtures."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_dockerkit._names import check_alias, slug
+from pytest_dockerkit._run import CONTAINERS, containers_of, scope_of, session_of
+from pytest_dockerkit._runtime.scope import ScopeInstance
+from pytest_dockerkit._spec.container import ContainerSpec, refuse_unknown
+from pytest_dockerkit._spec.image import ImageSpec, check_image
+from pytest_dockerkit._spec.marker import container_from
+from pytest_dockerkit._spec.mounts import Mount, VolumeSpec
+from pytest_dockerkit._spec.network import NetworkSpec
+from pytest_dockerkit._spec.refs import FixtureRef
+from pytest_dockerkit.errors import SpecError, without_our_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pytest_dockerkit._runtime.handles import RunningContainer
+
+__all__ = ["container_fixture", "image_fixture", "network_fixture", "volume_fixture"]
+
+_Definition: type = type(pytest.fixture(lambda: None))
+
+
+@without_our_frames
+def container_fixture(
+    image: Any = None,
+    *,
+    scope: Any = "function",
+    params: Iterable[Any] | None = None,
+    ids: Any = None,
+    autouse: bool = False,
+    **fields: Any,
+) -> Any:
+    """Make a fixture that gives a `RunningContainer`.
+
+    As a decorator, without an image, it takes a function that returns the `ContainerSpec`, and that may ask for
+    other fixtures. Relative paths start from the file that calls this.
+
+    Args:
+        image: an image reference, an `ImageSpec`, a `ContainerSpec`, an image fixture; or `build=` among the
+            fields.
+        scope: pytest's scope, or a callable that gives it.
+        params: runs the tests once with each: an image, a mapping of fields, or a `ContainerSpec`, which take
+            the place of what is given here.
+        ids: pytest's names for the params.
+        autouse: whether every test in reach gets it.
+        **fields: fields of `ContainerSpec`, and those that say what to build, as in the marker. `image`,
+            `network`, `volumes` and `depends_on` take the fixtures of such things.
+
+    Raises:
+        SpecError: a keyword, a type or a value is wrong.
+    """
+    place = _Place(3)
+    options = {"scope": scope, "params": params, "ids": ids, "autouse": autouse}
+    if inspect.isfunction(image) and not fields:
+        return _define(_Container(place, function=image), options)
+    if image is None and not fields:
+        return lambda function: _define(_Container(_Place.of(function), function=function), options)
+    given = {**fields} if image is None else {**fields, "image": image}
+    return _define(_Container(place, given=place.with_refs(given)), options)
+
+
+@without_our_frames
+def image_fixture(
+    image: Any = None,
+    *,
+    scope: Any = "session",
+    params: Iterable[Any] | None = None,
+    ids: Any = None,
+    autouse: bool = False,
+    **fields: Any,
+) -> Any:
+    """Make a fixture that gives an `Image`, pulled or built; images stay, they are the cache.
+
+    Args:
+        image: an image reference or an `ImageSpec`; or fields of one, such as `build=`.
+        scope: pytest's scope, or a callable that gives it.
+        params: runs the tests once with each: an image, or a mapping of fields in place of those given here.
+        ids: pytest's names for the params.
+        autouse: whether every test in reach gets it.
+        **fields: fields of `ImageSpec`.
+
+    Raises:
+        SpecError: a keyword, a type or a value is wrong.
+    """
+    options = {"scope": scope, "params": params, "ids": ids, "autouse": autouse}
+    given = {**fields} if image is None else {**fields, "image": image}
+    return _define(_Image(_Place(3), given), options)
+
+
+@without_our_frames
+def network_fixture(
+    spec: NetworkSpec | None = None, *, scope: Any = "function", autouse: bool = False, **fields: Any
+) -> Any:
+    """Make a fixture that gives a `Network`, removed at the end of its scope.
+
+    Args:
+        spec: what is wanted; or fields of one.
+        scope: pytest's scope, or a callable that gives it.
+        autouse: whether every test in reach gets it.
+        **fields: fields of `NetworkSpec`, such as `internal=True`.
+
+    Raises:
+        SpecError: a keyword, a type or a value is wrong.
+    """
+    wanted = _spec_from(NetworkSpec, spec, fields)
+    return _define(_Thing(_Place(3), "network", wanted), {"scope": scope, "autouse": autouse})
+
+
+@without_our_frames
+def volume_fixture(
+    spec: VolumeSpec | None = None, *, scope: Any = "function", autouse: bool = False, **fields: Any
+) -> Any:
+    """Make a fixture that gives a `Volume`, removed at the end of its scope.
+
+    Args:
+        spec: what is wanted; or fields of one.
+        scope: pytest's scope, or a callable that gives it.
+        autouse: whether every test in reach gets it.
+        **fields: fields of `VolumeSpec`.
+
+    Raises:
+        SpecError: a keyword, a type or a value is wrong.
+    """
+    wanted = _spec_from(VolumeSpec, spec, fields)
+    return _define(_Thing(_Place(3), "volume", wanted), {"scope": scope, "autouse": autouse})
+
+
+class _Place:
+    """Where a factory was called: what relative paths start from, and where fixtures have their names."""
+
+    def __init__(self, depth: int) -> None:
+        frame = sys._getframe(depth)  # noqa: SLF001  - there is no other way to know it
+        self.directory = Path(frame.f_code.co_filename).parent
+        # A class body's names are its frame's locals; they are complete once its module is imported.
+        self._names: tuple[Mapping[str, Any], ...] = (frame.f_locals, frame.f_globals)
+
+    @classmethod
+    def of(cls, function: Callable[..., Any]) -> _Place:
+        """Give the place of a function."""
+        place = cls.__new__(cls)
+        place.directory = Path(function.__code__.co_filename).parent
+        place._names = (function.__globals__,)
+        return place
+
+    def with_refs(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Put stand-ins in the place of fixtures."""
+        return {key: self._with_ref(value) for key, value in given.items()}
+
+    def _with_ref(self, value: Any) -> Any:
+        if isinstance(value, _Definition):
+            return FixtureRef("any", lambda: self.name_of(value))
+        if isinstance(value, list | tuple):
+            return [self._with_ref(each) for each in value]
+        if isinstance(value, Mapping):
+            return {key: self._with_ref(each) for key, each in value.items()}
+        return value
+
+    def name_of(self, definition: Any) -> str:
+        """Find the name that a fixture has in pytest."""
+        if definition._fixture_function_marker.name:  # noqa: SLF001  - pytest keeps it nowhere else
+            return str(definition._fixture_function_marker.name)  # noqa: SLF001
+        for names in self._names:
+            for name, value in names.items():
+                if value is definition:
+                    return name
+        raise SpecError(
+            "a fixture was given that has no name where it is used",
+            saw=f"{definition!r}",
+            mend="import it into the module, or assign it to a name there",
+        )
+
+
+class _Factory:
+    """What pytest calls to set a fixture up; its signature names the fixtures that it needs."""
+
+    __name__ = "container"
+
+    def __init__(self, place: _Place) -> None:
+        self.place = place
+
+    def needs(self) -> Iterator[str]:
+        """Give the names of the fixtures that it needs; called when pytest registers it."""
+        return iter(())
+
+    def setup(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> Any:
+        """Make the fixture's value."""
+        raise NotImplementedError
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        names = dict.fromkeys(["request", *self.needs()])
+        return inspect.Signature([inspect.Parameter(each, inspect.Parameter.KEYWORD_ONLY) for each in names])
+
+    def __call__(self, request: pytest.FixtureRequest, **needed: Any) -> Any:
+        return self.setup(request, needed)
+
+    def __get__(self, instance: object, owner: type | None = None) -> _Factory:
+        # On a class, pytest binds what it calls to the test's instance, which this has no use for.
+        return self
+
+
+class _Container(_Factory):
+    def __init__(
+        self,
+        place: _Place,
+        *,
+        given: Mapping[str, Any] | None = None,
+        function: Callable[..., Any] | None = None,
+    ) -> None:
+        super().__init__(place)
+        self._given = given or {}
+        self._function = function
+        if function is None and (
+            "image" in self._given or "build" in self._given or "dockerfile_text" in self._given
+        ):
+            # Wrong values are told where they were written, not when the fixture is first used.
+            container_from(self._given)
+
+    def needs(self) -> Iterator[str]:
+        if self._function is not None:
+            yield from inspect.signature(self._function).parameters
+        yield from (each.find_name() for each in _refs(self._given))
+
+    def setup(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> RunningContainer:
+        spec = self._spec(request, needed).anchored(self.place.directory)
+        name = request.fixturename or "container"
+        alias = spec.name or (check_alias("name", name) if name.isascii() else slug(name))
+        container = start(request, spec, alias)
+        request.addfinalizer(container.remove)
+        return container
+
+    def _spec(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> ContainerSpec:
+        if self._function is not None:
+            arguments = {
+                key: request if key == "request" else needed[key]
+                for key in inspect.signature(self._function).parameters
+            }
+            spec = self._function(**arguments)
+            if isinstance(spec, ContainerSpec):
+                return spec
+            raise SpecError(
+                f"the container fixture {request.fixturename!r} did not return a ContainerSpec",
+                saw=f"{spec!r} ({type(spec).__name__})",
+                mend="return ContainerSpec(image=…)",
+            )
+        given = _filled(self._given, needed)
+        chosen = getattr(request, "param", None)
+        if isinstance(chosen, Mapping):
+            return container_from({**given, **chosen})
+        return container_from(given if chosen is None else {**given, "image": chosen})
+
+
+class _Image(_Factory):
+    __name__ = "image"
+
+    def __init__(self, place: _Place, given: Mapping[str, Any]) -> None:
+        super().__init__(place)
+        self._given = given
+        if given:
+            _image_from(given)
+
+    def setup(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> Any:  # noqa: ARG002
+        chosen = getattr(request, "param", None)
+        if chosen is None:
+            given = dict(self._given)
+        else:
+            given = {**self._given, **chosen} if isinstance(chosen, Mapping) else {"image": chosen}
+        image = _image_from(given)
+        if isinstance(image, ImageSpec):
+            image = image.anchored(self.place.directory)
+        return session_of(request.config).images.get(image)
+
+
+class _Thing(_Factory):
+    """A network or a volume."""
+
+    def __init__(self, place: _Place, kind: str, spec: NetworkSpec | VolumeSpec) -> None:
+        super().__init__(place)
+        self.__name__ = kind
+        self._spec = spec
+
+    def setup(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> Any:  # noqa: ARG002
+        scope = ScopeInstance(request.scope, f"fixture {request.fixturename}", request.addfinalizer)
+        session = session_of(request.config)
+        word = slug(request.fixturename or "thing")
+        if isinstance(self._spec, NetworkSpec):
+            return session.network(self._spec, scope, word)
+        return session.volume(self._spec, scope, word)
+
+
+def _define(factory: _Factory, options: Mapping[str, Any]) -> Any:
+    return pytest.fixture(**options)(factory)
+
+
+def _image_from(given: Mapping[str, Any]) -> Any:
+    fields = dict(given)
+    image = fields.pop("image", None)
+    if image is not None and not fields:
+        return check_image(image)
+    if image is not None:
+        raise SpecError(
+            "an image to be used and one to be built are both given",
+            saw=f"{image!r} and {', '.join(f'{key}={value!r}' for key, value in fields.items())}",
+            mend="give one of them",
+        )
+    return _spec_from(ImageSpec, None, fields)
+
+
+def _spec_from(cls: Any, spec: Any, fields: Mapping[str, Any]) -> Any:
+    if spec is not None and (fields or not isinstance(spec, cls)):
+        raise SpecError(
+            f"a {cls.__name__} or its fields can be given",
+            saw=f"{spec!r} and {dict(fields)}",
+            mend="give one of them",
+        )
+    refuse_unknown(fields, tuple(cls.__dataclass_fields__))
+    return spec if spec is not None else cls(**fields)
+
+
+def _refs(value: Any) -> Iterator[FixtureRef]:
+    if isinstance(value, FixtureRef):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _refs(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _refs(each)
+
+
+def _filled(value: Any, needed: Mapping[str, Any]) -> Any:
+    """Put the values of fixtures in the place of their stand-ins."""
+    if isinstance(value, FixtureRef):
+        return needed[value.find_name()]
+    if isinstance(value, Mapping):
+        return {key: _filled(each, needed) for key, each in value.items()}
+    if isinstance(value, list | tuple) and not isinstance(value, Mount):
+        return [_filled(each, needed) for each in value]
+    return value
+
+
+def start(request: pytest.FixtureRequest, spec: ContainerSpec, alias: str) -> RunningContainer:
+    """Start a container for a fixture; the caller sees to its removal."""
+    item = request._pyfuncitem  # noqa: SLF001  - the test that the fixture is set up for
+    peers = containers_of(item)
+    container = session_of(request.config).run(
+        spec, scope_of(request.node, request.scope), alias=alias, peers=peers
+    )
+    item.stash.setdefault(CONTAINERS, []).append(container)
+    return container

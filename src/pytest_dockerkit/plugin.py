@@ -1,0 +1,187 @@
+"""What pytest loads: the marker, the fixtures, the options and the reports.
+
+Every run imports this module, also one without a container: whatever is heavy is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_dockerkit import _run
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+
+    import docker
+
+    from pytest_dockerkit._runtime.handles import RunningContainer
+    from pytest_dockerkit._runtime.images import Image
+    from pytest_dockerkit._runtime.kit import Kit
+
+_MARKER = "container"
+_STARTED = pytest.StashKey[float]()
+_CURRENT = pytest.StashKey["pytest.Item"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options; each is also an ini key (dockerkit_pull) and an environment variable (DOCKERKIT_PULL)."""
+    group = parser.getgroup("dockerkit", "containers (pytest-dockerkit)")
+    for name, default, choices, text in _run.OPTIONS:
+        shown = f"{text} (default: {default})" if default else text
+        group.addoption(f"--dockerkit-{name}", default=None, choices=choices, help=shown)
+        parser.addini(f"dockerkit_{name.replace('-', '_')}", text, default=None)
+    group.addoption("--dockerkit-rebuild", action="store_true", help="build every image once more")
+    parser.addini("dockerkit_rebuild", "build every image once more", type="bool", default=False)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Make our hooks known."""
+    from pytest_dockerkit import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known, and check the options."""
+    config.addinivalue_line(
+        "markers",
+        'container(image, *, build=, target=, name="container", scope="function", ports=, env=, …): '
+        "a container that the test needs; every field of ContainerSpec is a keyword.",
+    )
+    for name, _, choices, _ in _run.OPTIONS:
+        value = _run.option(config, name)
+        if choices and value not in choices:
+            msg = (
+                f"dockerkit_{name.replace('-', '_')} is {value!r}, and has to be one of: {', '.join(choices)}"
+            )
+            raise pytest.UsageError(msg)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the run's id to an xdist worker; the controller owns the run."""
+    node.workerinput["dockerkit_run"] = _run.run_id(node.config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, pytest.CollectReport]:
+    """Read the markers of what was collected, so that a wrong one is told before anything runs."""
+    report: pytest.CollectReport = yield
+    marked = [
+        each
+        for each in report.result or ()
+        if isinstance(each, pytest.Item) and each.get_closest_marker(_MARKER)
+    ]
+    if marked:
+        from pytest_dockerkit import _markers
+        from pytest_dockerkit.errors import SpecError
+
+        failures: dict[str, None] = {}
+        for item in marked:
+            try:
+                _markers.check(item)
+            except SpecError as failure:
+                failures[str(failure)] = None
+        if failures:
+            report.outcome = "failed"
+            report.longrepr = "\n\n".join(failures)
+            report.result = []
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note which test runs, and since when: its report shows what its containers have said since."""
+    item.stash[_STARTED] = time.time()
+    item.config.stash[_CURRENT] = item
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, Any, pytest.TestReport]:
+    """Show our errors without our frames, and a failing test with the state and the logs of its containers."""
+    ours = call.excinfo is not None and type(call.excinfo.value).__module__.startswith("pytest_dockerkit")
+    if ours:
+        from pytest_dockerkit import _failures
+
+        report: pytest.TestReport = yield
+        _failures.shorten(item, call, report, skip=_run.option(item.config, "missing-engine") == "skip")
+    else:
+        report = yield
+    if report.failed and _run.session_if_any(item.config) is not None:
+        from pytest_dockerkit import _failures
+
+        report.sections += _failures.sections(item, since=item.stash.get(_STARTED, 0.0))
+    return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remove what is left; in the controller also what its workers have left."""
+    if (runtime := _run.session_to_finish(session.config)) is not None:
+        from pytest_dockerkit import _summary
+
+        session.config.stash[_summary.LINES] = _summary.finish(runtime)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was built, started and removed."""
+    if _run.session_if_any(config) is not None and not _run.is_worker(config):
+        from pytest_dockerkit import _summary
+
+        _summary.show(terminalreporter, config.stash.get(_summary.LINES, None))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Close the connections."""
+    if (session := _run.session_if_any(config)) is not None:
+        session.close()
+
+
+@pytest.fixture
+def containers(request: pytest.FixtureRequest) -> Mapping[str, RunningContainer]:
+    """The containers of the test's markers, by name, running and ready."""
+    from pytest_dockerkit import _markers
+
+    return _markers.run_all(request)
+
+
+@pytest.fixture
+def container(request: pytest.FixtureRequest) -> RunningContainer:
+    """The container of the test's one marker, running and ready."""
+    from pytest_dockerkit import _markers
+
+    name = _markers.one_request(request.node, "container").name
+    return _markers.run_all(request)[name]
+
+
+@pytest.fixture
+def image(request: pytest.FixtureRequest) -> Image:
+    """The image of the test's one marker, built or pulled; no container is started for it."""
+    from pytest_dockerkit import _markers
+
+    return _markers.image_of(request)
+
+
+@pytest.fixture(scope="session")
+def dockerkit(request: pytest.FixtureRequest) -> Iterator[Kit]:
+    """The kit: containers, images, networks and volumes for tests that decide at run time."""
+    from pytest_dockerkit._runtime.kit import Kit
+    from pytest_dockerkit._runtime.scope import ScopeInstance
+
+    def current_test() -> tuple[str, list[RunningContainer], list[RunningContainer]]:
+        item = request.config.stash[_CURRENT]
+        return item.nodeid, _run.containers_of(item), item.stash.setdefault(_run.CONTAINERS, [])
+
+    scope = ScopeInstance("session", "session kit", request.session.addfinalizer)
+    yield Kit(_run.session_of(request.config), scope, current_test)
+
+
+@pytest.fixture(scope="session")
+def docker_client(request: pytest.FixtureRequest) -> docker.DockerClient:
+    """docker-py's client of the engine that the plugin uses."""
+    return _run.session_of(request.config).engine.client

@@ -1,0 +1,325 @@
+"""Probes: each looks at a container once and says whether it is ready. Only the plugin waits.
+
+A probe is what `wait=` takes and `container.wait()` awaits. Any object with a method
+`look(container) -> Look | bool` is one.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytest_dockerkit._poll import Look
+from pytest_dockerkit._spec import checks
+from pytest_dockerkit._spec.ports import port_key
+from pytest_dockerkit._spec.probe import Probe
+from pytest_dockerkit._values import FrozenMapping
+from pytest_dockerkit.errors import SpecError, without_our_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "Look",
+    "Probe",
+    "all_of",
+    "any_of",
+    "command",
+    "exited",
+    "healthy",
+    "http",
+    "log",
+    "port",
+    "running",
+]
+
+#: How long one connection attempt may take, in seconds. The host's own bridge answers within one.
+_CONNECT_S = 0.25
+
+#: How long a connection through a port proxy must last to count, in seconds. A proxy accepts before the
+#: service listens, and hangs up as soon as it has found nobody behind it: on one machine well under 10 ms.
+_HELD_S = 0.1
+
+#: How long one HTTP answer may take, in seconds.
+_ANSWER_S = 2.0
+
+
+@dataclass(frozen=True)
+class _Healthy:
+    def look(self, container: Any) -> Look:
+        look: Look = container.check_health()
+        return look
+
+
+@dataclass(frozen=True)
+class _Running:
+    def look(self, container: Any) -> Look:
+        status = container.status
+        return Look(status == "running", f"status {status}")
+
+
+@dataclass(frozen=True)
+class _Exited:
+    code: int | None
+    allows_exit: bool = field(default=True, init=False)
+
+    def look(self, container: Any) -> Look:
+        state = container.state()
+        if state["Status"] not in ("exited", "dead"):
+            return Look(ready=False, seen=f"status {state['Status']}")
+        if self.code is not None and state["ExitCode"] != self.code:
+            raise container.death()
+        return Look(ready=True, seen=f"exit code {state['ExitCode']}")
+
+
+@dataclass(frozen=True)
+class _Port:
+    port: int | str
+
+    def look(self, container: Any) -> Look:
+        seen = ""
+        for address, proxied in container.ways_to(self.port):
+            outcome = _try_port(address, proxied=proxied)
+            seen = f"port {self.port} at {address[0]}:{address[1]} {outcome}"
+            if outcome in ("open", "refused"):
+                # The service's own word; there is nothing that another way could add.
+                return Look(outcome == "open", seen)
+        return Look(ready=False, seen=seen)
+
+
+@dataclass(frozen=True)
+class _Http:
+    path: str
+    port: int | str | None
+    status: int | tuple[int, ...]
+    headers: Mapping[str, str]
+    tls: bool | ssl.SSLContext
+    body: str | None
+
+    def look(self, container: Any) -> Look:
+        import http.client
+
+        host, port = container.address(self.port if self.port is not None else container.first_port())
+        connection: http.client.HTTPConnection
+        if self.tls:
+            connection = http.client.HTTPSConnection(
+                host, port, timeout=_ANSWER_S, context=_ssl_context(self.tls)
+            )
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_S)
+        where = f"{'https' if self.tls else 'http'}://{host}:{port}{self.path}"
+        try:
+            connection.request("GET", self.path, headers=dict(self.headers))
+            answer = connection.getresponse()
+            text = answer.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as failure:
+            return Look(ready=False, seen=f"{where}: {type(failure).__name__}: {failure}")
+        finally:
+            connection.close()
+        return self._judge(answer.status, text, where)
+
+    def _judge(self, status: int, text: str, where: str) -> Look:
+        wanted = (self.status,) if isinstance(self.status, int) else self.status
+        if status not in wanted:
+            return Look(ready=False, seen=f"{where}: status {status}: {text[:200]}")
+        if self.body is not None and not re.search(self.body, text):
+            return Look(
+                ready=False, seen=f"{where}: status {status}, a body without {self.body!r}: {text[:200]}"
+            )
+        return Look(ready=True, seen=f"{where}: status {status}")
+
+
+@dataclass(frozen=True)
+class _Log:
+    pattern: str
+    times: int
+
+    def look(self, container: Any) -> Look:
+        found = len(re.findall(self.pattern, container.logs(), re.MULTILINE))
+        return Look(found >= self.times, f"{self.pattern!r} {found} times in its log, of {self.times}")
+
+
+@dataclass(frozen=True)
+class _Command:
+    argv: tuple[str, ...]
+
+    def look(self, container: Any) -> Look:
+        result = container.exec(self.argv)
+        output = (result.stdout + result.stderr).strip()[-200:]
+        return Look(result.exit_code == 0, f"{self.argv[0]} ended with {result.exit_code}: {output}")
+
+
+@dataclass(frozen=True)
+class _All:
+    probes: tuple[Probe, ...]
+
+    def look(self, container: Any) -> Look:
+        looks = [as_look(probe.look(container), probe) for probe in self.probes]
+        return Look(
+            all(each.ready for each in looks), "; ".join(each.seen for each in looks if not each.ready)
+        )
+
+    @property
+    def allows_exit(self) -> bool:
+        return any(getattr(probe, "allows_exit", False) for probe in self.probes)
+
+
+@dataclass(frozen=True)
+class _Any:
+    probes: tuple[Probe, ...]
+
+    def look(self, container: Any) -> Look:
+        looks = [as_look(probe.look(container), probe) for probe in self.probes]
+        return Look(any(each.ready for each in looks), "; ".join(each.seen for each in looks))
+
+    @property
+    def allows_exit(self) -> bool:
+        return any(getattr(probe, "allows_exit", False) for probe in self.probes)
+
+
+def healthy() -> Probe:
+    """Ready when the health check of the container or its image passes."""
+    return _Healthy()
+
+
+def running() -> Probe:
+    """Ready when its process runs."""
+    return _Running()
+
+
+@without_our_frames
+def port(number: int | str) -> Probe:
+    """Ready when the service itself accepts connections on a TCP port: `6379` or `"6379/tcp"`.
+
+    That the engine's port proxy accepts is not enough: it does so before the service listens.
+
+    Raises:
+        SpecError: it is no port, or no TCP port.
+    """
+    if not port_key(number).endswith("/tcp"):
+        raise SpecError(
+            "only TCP ports can be probed", saw=repr(number), mend="probes.log(…) or probes.command(…)"
+        )
+    return _Port(number)
+
+
+@without_our_frames
+def http(
+    path: str = "/",
+    *,
+    port: int | str | None = None,
+    status: int | Sequence[int] = 200,
+    headers: Mapping[str, str] | None = None,
+    tls: bool | ssl.SSLContext = False,
+    body: str | None = None,
+) -> Probe:
+    """Ready when an HTTP request is answered as it should be.
+
+    Args:
+        path: what is asked for, beginning with "/".
+        port: the container's port; None takes the first published one.
+        status: the right status, or several.
+        headers: headers of the request.
+        tls: ask over TLS; True takes any certificate, a context is used as it is.
+        body: a regular expression that the answer's body must hold.
+
+    Raises:
+        SpecError: a value is wrong.
+    """
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise SpecError(
+            "an HTTP path begins with '/'", saw=repr(path), mend='probes.http("/health", port=3080)'
+        )
+    if port is not None:
+        port_key(port)
+    if body is not None:
+        _check_pattern(body)
+    wanted = status if isinstance(status, int) else tuple(status)
+    return _Http(path, port, wanted, FrozenMapping(headers or {}), tls, body)
+
+
+@without_our_frames
+def log(pattern: str, times: int = 1) -> Probe:
+    """Ready when a regular expression is found so many times in its log, on standard output or error.
+
+    Raises:
+        SpecError: it is no regular expression, or `times` is below 1.
+    """
+    _check_pattern(pattern)
+    return _Log(pattern, checks.whole_number("times", times, least=1))
+
+
+@without_our_frames
+def command(argv: str | Sequence[str]) -> Probe:
+    """Ready when a command in the container ends with exit code 0.
+
+    Raises:
+        SpecError: it is no command.
+    """
+    taken = checks.argv("command", argv)
+    if not taken:
+        raise SpecError("the command is empty", saw=repr(argv), mend='probes.command(["redis-cli", "ping"])')
+    return _Command(taken)
+
+
+def exited(code: int | None = 0) -> Probe:
+    """Ready when the container has ended with this exit code; None takes any. For one-shot containers."""
+    return _Exited(code)
+
+
+def all_of(*several: Probe) -> Probe:
+    """Ready when all of the probes are."""
+    return _All(several)
+
+
+def any_of(*several: Probe) -> Probe:
+    """Ready when one of the probes is."""
+    return _Any(several)
+
+
+def as_look(outcome: Look | bool, probe: Probe) -> Look:
+    """Take what a probe returned: a `Look`, or just whether it is ready."""
+    return outcome if isinstance(outcome, Look) else Look(bool(outcome), f"{type(probe).__name__}: {outcome}")
+
+
+def _check_pattern(pattern: object) -> None:
+    try:
+        re.compile(pattern)  # type: ignore[call-overload]  # anything may have been given
+    except (re.error, TypeError) as failure:
+        raise SpecError(
+            "it is no regular expression", saw=f"{pattern!r}: {failure}", mend="see the re module"
+        ) from None
+
+
+def _ssl_context(tls: bool | ssl.SSLContext) -> ssl.SSLContext:  # noqa: FBT001  - the user's own value
+    if isinstance(tls, ssl.SSLContext):
+        return tls
+    # The certificate of a service under test is its own; who wants it checked gives a context.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _try_port(address: tuple[str, int], *, proxied: bool) -> str:
+    """Connect once: `open`, `refused`, or what kept from knowing."""
+    try:
+        with socket.create_connection(address, timeout=_CONNECT_S) as connection:
+            return _held(connection) if proxied else "open"
+    except ConnectionRefusedError:
+        return "refused"
+    except OSError as failure:
+        return f"not reached ({failure})"
+
+
+def _held(connection: socket.socket) -> str:
+    connection.settimeout(_HELD_S)
+    try:
+        return "open" if connection.recv(1) else "refused"
+    except TimeoutError:
+        return "open"
+    except OSError:
+        return "refused"
