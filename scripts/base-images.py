@@ -148,13 +148,9 @@ class Images:
 
     def build(self, context: Path, name: str) -> None:
         """Build a context and give the result a name."""
-        self._post(
-            IMPORT_SILENCE_S, "/build", [("t", name), ("forcerm", "1"), ("networkmode", "none")], context
-        )
+        self._post(IMPORT_SILENCE_S, "/build", [("t", name), ("forcerm", "1"), ("networkmode", "none")], context)
 
-    def _post(
-        self, silence_s: float, path: str, query: list[tuple[str, str]], body: Path | None = None
-    ) -> str:
+    def _post(self, silence_s: float, path: str, query: list[tuple[str, str]], body: Path | None = None) -> str:
         """Follow the engine's report to its end; the last status in it."""
         status = ""
         with self._request(silence_s, "POST", f"{path}?{urlencode(query)}", body) as answer:
@@ -437,9 +433,7 @@ def ensure(names: list[str]) -> None:
 
 def main() -> int:
     """The program."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: {' '.join(RECIPES)}")
     names = parser.parse_args().names or list(RECIPES)
     if unknown := [name for name in names if name not in RECIPES]:

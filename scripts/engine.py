@@ -48,9 +48,7 @@ def connect(url: str, timeout_s: float) -> http.client.HTTPConnection:
         certs = Path(os.environ.get("DOCKER_CERT_PATH") or _config_dir())
         context = ssl.create_default_context(cafile=str(certs / "ca.pem"))
         context.load_cert_chain(certs / "cert.pem", certs / "key.pem")
-        return http.client.HTTPSConnection(
-            parts.hostname, parts.port or 2376, timeout=timeout_s, context=context
-        )
+        return http.client.HTTPSConnection(parts.hostname, parts.port or 2376, timeout=timeout_s, context=context)
     return http.client.HTTPConnection(parts.hostname, parts.port or 2375, timeout=timeout_s)
 
 

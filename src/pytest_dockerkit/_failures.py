@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sysconfig
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import _pytest
@@ -16,35 +18,48 @@ if TYPE_CHECKING:
 
     from pytest_dockerkit._runtime.handles import RunningContainer
 
-_NOT_THE_USERS = tuple(str(Path(str(each)).parent) for each in (_pytest.__file__, pluggy.__file__, __file__))
+_NOT_THE_USERS = (
+    *(str(Path(str(each)).parent) for each in (_pytest.__file__, pluggy.__file__, __file__)),
+    sysconfig.get_path("stdlib"),
+)
 
 #: How many last lines of each container a failing test shows.
 _SHOWN_LINES = 100
 
 
-def shorten(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, *, skip: bool) -> None:
-    """Show one of our errors with the frames of the user's own code alone, and without any if there are none.
+def without_our_frames(failure: pytest.ExceptionInfo[BaseException]) -> bool:
+    """Leave the frames of the user's own code alone in the traceback of one of our errors.
+
+    Returns:
+        whether there are any.
+    """
+    kept: TracebackType | None = None
+    for entry in reversed(failure.traceback):
+        if not str(entry.path).startswith(_NOT_THE_USERS):
+            raw = entry._rawentry  # noqa: SLF001  - pytest gives no other way to it
+            kept = TracebackType(kept, raw.tb_frame, raw.tb_lasti, raw.tb_lineno)
+    if kept is None:
+        return False
+    failure.value.__traceback__ = kept
+    failure._excinfo = (failure.type, failure.value, kept)  # noqa: SLF001
+    failure._traceback = None  # noqa: SLF001
+    return True
+
+
+def tell(item: pytest.Item, error: DockerkitError, report: pytest.TestReport, *, skip: bool) -> None:
+    """Show one of our errors by its words alone.
 
     Args:
         item: the test.
-        call: what was called, and how it ended.
+        error: what happened to it.
         report: pytest's report of it, which is changed.
         skip: whether a missing engine skips the test.
     """
-    failure = call.excinfo
-    if failure is None or not isinstance(failure.value, DockerkitError) or not report.failed:
-        return
-    if skip and isinstance(failure.value, EngineUnavailableError):
+    report.longrepr = str(error)
+    if skip and isinstance(error, EngineUnavailableError):
         report.outcome = "skipped"
         path, line, _ = item.location
-        report.longrepr = (str(item.config.rootpath / path), (line or 0) + 1, failure.value.what)
-        return
-    theirs = [entry for entry in failure.traceback if not str(entry.path).startswith(_NOT_THE_USERS)]
-    if not theirs:
-        report.longrepr = str(failure.value)
-        return
-    failure.traceback = type(failure.traceback)(theirs)
-    report.longrepr = item.repr_failure(failure)
+        report.longrepr = (str(item.config.rootpath / path), (line or 0) + 1, error.what)
 
 
 def sections(item: pytest.Item, *, since: float) -> list[tuple[str, str]]:

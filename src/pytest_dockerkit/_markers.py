@@ -164,9 +164,10 @@ def _is_fixture(item: pytest.Item, name: str) -> bool:
     return bool(manager.getfixturedefs(name, item))
 
 
-def _directory(node: pytest.Item | pytest.Collector, mark: pytest.Mark) -> Path:
+def _directory(node: Any, mark: pytest.Mark) -> Path:
     """Find the directory of the file that a marker is written in."""
-    return next(_files(node, mark), node.path).parent
+    path: Path = next(_files(node, mark), node.path)
+    return path.parent
 
 
 def _files(node: Any, mark: pytest.Mark) -> Iterator[Path]:

@@ -104,7 +104,9 @@ def containers_of(item: pytest.Item) -> list[RunningContainer]:
     """Give all containers that a test has to do with: those it has started, and those of wider scopes."""
     from pytest_dockerkit._runtime.handles import RunningContainer
 
-    found = dict.fromkeys(item.stash.get(CONTAINERS, []))
+    found: dict[RunningContainer, None] = {}
+    for each in item.stash.get(CONTAINERS, []):
+        found[each] = None
     for value in getattr(item, "funcargs", {}).values():
         if isinstance(value, RunningContainer):
             found[value] = None

@@ -58,7 +58,5 @@ def _told(lines: list[dict[str, str]]) -> str:
         parts.append(f"images: {built} built, {cached} from cache")
     if images["pulled"]:
         parts.append(f"{len(images['pulled'])} pulled")
-    parts += [
-        f"{made[kind]} {kind}{'s' if made[kind] != 1 else ''}" for kind in ledger.KINDS[:3] if made[kind]
-    ]
+    parts += [f"{made[kind]} {kind}{'s' if made[kind] != 1 else ''}" for kind in ledger.KINDS[:3] if made[kind]]
     return ", ".join(parts) or "nothing was made"

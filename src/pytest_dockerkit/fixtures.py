@@ -60,7 +60,7 @@ def container_fixture(
     Raises:
         SpecError: a keyword, a type or a value is wrong.
     """
-    place = _Place(3)
+    place = _Place.of_caller()
     options = {"scope": scope, "params": params, "ids": ids, "autouse": autouse}
     if inspect.isfunction(image) and not fields:
         return _define(_Container(place, function=image), options)
@@ -95,7 +95,7 @@ def image_fixture(
     """
     options = {"scope": scope, "params": params, "ids": ids, "autouse": autouse}
     given = {**fields} if image is None else {**fields, "image": image}
-    return _define(_Image(_Place(3), given), options)
+    return _define(_Image(_Place.of_caller(), given), options)
 
 
 @without_our_frames
@@ -114,7 +114,7 @@ def network_fixture(
         SpecError: a keyword, a type or a value is wrong.
     """
     wanted = _spec_from(NetworkSpec, spec, fields)
-    return _define(_Thing(_Place(3), "network", wanted), {"scope": scope, "autouse": autouse})
+    return _define(_Thing(_Place.of_caller(), "network", wanted), {"scope": scope, "autouse": autouse})
 
 
 @without_our_frames
@@ -133,25 +133,28 @@ def volume_fixture(
         SpecError: a keyword, a type or a value is wrong.
     """
     wanted = _spec_from(VolumeSpec, spec, fields)
-    return _define(_Thing(_Place(3), "volume", wanted), {"scope": scope, "autouse": autouse})
+    return _define(_Thing(_Place.of_caller(), "volume", wanted), {"scope": scope, "autouse": autouse})
 
 
 class _Place:
     """Where a factory was called: what relative paths start from, and where fixtures have their names."""
 
-    def __init__(self, depth: int) -> None:
-        frame = sys._getframe(depth)  # noqa: SLF001  - there is no other way to know it
-        self.directory = Path(frame.f_code.co_filename).parent
+    def __init__(self, file: str, *names: Mapping[str, Any]) -> None:
+        self.directory = Path(file).parent
+        self._names = names
+
+    @classmethod
+    def of_caller(cls) -> _Place:
+        """Give the place that the factory was called from which calls this."""
+        # This function, the factory, and what keeps our frames out of its errors.
+        frame = sys._getframe(3)  # noqa: SLF001  - there is no other way to know it
         # A class body's names are its frame's locals; they are complete once its module is imported.
-        self._names: tuple[Mapping[str, Any], ...] = (frame.f_locals, frame.f_globals)
+        return cls(frame.f_code.co_filename, frame.f_locals, frame.f_globals)
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> _Place:
         """Give the place of a function."""
-        place = cls.__new__(cls)
-        place.directory = Path(function.__code__.co_filename).parent
-        place._names = (function.__globals__,)
-        return place
+        return cls(function.__code__.co_filename, function.__globals__)
 
     def with_refs(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Put stand-ins in the place of fixtures."""
@@ -354,8 +357,6 @@ def start(request: pytest.FixtureRequest, spec: ContainerSpec, alias: str) -> Ru
     """Start a container for a fixture; the caller sees to its removal."""
     item = request._pyfuncitem  # noqa: SLF001  - the test that the fixture is set up for
     peers = containers_of(item)
-    container = session_of(request.config).run(
-        spec, scope_of(request.node, request.scope), alias=alias, peers=peers
-    )
+    container = session_of(request.config).run(spec, scope_of(request.node, request.scope), alias=alias, peers=peers)
     item.stash.setdefault(CONTAINERS, []).append(container)
     return container

@@ -13,7 +13,7 @@ import pytest
 from pytest_dockerkit import _run
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
     import docker
 
@@ -54,9 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, _, choices, _ in _run.OPTIONS:
         value = _run.option(config, name)
         if choices and value not in choices:
-            msg = (
-                f"dockerkit_{name.replace('-', '_')} is {value!r}, and has to be one of: {', '.join(choices)}"
-            )
+            msg = f"dockerkit_{name.replace('-', '_')} is {value!r}, and has to be one of: {', '.join(choices)}"
             raise pytest.UsageError(msg)
 
 
@@ -67,13 +65,11 @@ def pytest_configure_node(node: Any) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, pytest.CollectReport]:
+def pytest_make_collect_report() -> Generator[None, Any, pytest.CollectReport]:
     """Read the markers of what was collected, so that a wrong one is told before anything runs."""
     report: pytest.CollectReport = yield
     marked = [
-        each
-        for each in report.result or ()
-        if isinstance(each, pytest.Item) and each.get_closest_marker(_MARKER)
+        each for each in report.result or () if isinstance(each, pytest.Item) and each.get_closest_marker(_MARKER)
     ]
     if marked:
         from pytest_dockerkit import _markers
@@ -103,19 +99,27 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, Any, pytest.TestReport]:
-    """Show our errors without our frames, and a failing test with the state and the logs of its containers."""
-    ours = call.excinfo is not None and type(call.excinfo.value).__module__.startswith("pytest_dockerkit")
-    if ours:
-        from pytest_dockerkit import _failures
-
-        report: pytest.TestReport = yield
-        _failures.shorten(item, call, report, skip=_run.option(item.config, "missing-engine") == "skip")
+    """Show our errors without our frames, and with a failing test the state and the logs of its containers."""
+    error = None if call.excinfo is None else call.excinfo.value
+    if type(error).__module__.startswith("pytest_dockerkit"):
+        report = yield from _report_ours(item, call)
     else:
         report = yield
     if report.failed and _run.session_if_any(item.config) is not None:
         from pytest_dockerkit import _failures
 
         report.sections += _failures.sections(item, since=item.stash.get(_STARTED, 0.0))
+    return report
+
+
+def _report_ours(item: pytest.Item, call: Any) -> Generator[None, Any, pytest.TestReport]:
+    from pytest_dockerkit import _failures
+
+    theirs = _failures.without_our_frames(call.excinfo)
+    report: pytest.TestReport = yield
+    skip = _run.option(item.config, "missing-engine") == "skip"
+    if report.failed and (skip or not theirs):
+        _failures.tell(item, call.excinfo.value, report, skip=skip)
     return report
 
 
@@ -168,7 +172,7 @@ def image(request: pytest.FixtureRequest) -> Image:
 
 
 @pytest.fixture(scope="session")
-def dockerkit(request: pytest.FixtureRequest) -> Iterator[Kit]:
+def dockerkit(request: pytest.FixtureRequest) -> Kit:
     """The kit: containers, images, networks and volumes for tests that decide at run time."""
     from pytest_dockerkit._runtime.kit import Kit
     from pytest_dockerkit._runtime.scope import ScopeInstance
@@ -178,7 +182,7 @@ def dockerkit(request: pytest.FixtureRequest) -> Iterator[Kit]:
         return item.nodeid, _run.containers_of(item), item.stash.setdefault(_run.CONTAINERS, [])
 
     scope = ScopeInstance("session", "session kit", request.session.addfinalizer)
-    yield Kit(_run.session_of(request.config), scope, current_test)
+    return Kit(_run.session_of(request.config), scope, current_test)
 
 
 @pytest.fixture(scope="session")

@@ -105,9 +105,7 @@ class _Http:
         host, port = container.address(self.port if self.port is not None else container.first_port())
         connection: http.client.HTTPConnection
         if self.tls:
-            connection = http.client.HTTPSConnection(
-                host, port, timeout=_ANSWER_S, context=_ssl_context(self.tls)
-            )
+            connection = http.client.HTTPSConnection(host, port, timeout=_ANSWER_S, context=_ssl_context(self.tls))
         else:
             connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_S)
         where = f"{'https' if self.tls else 'http'}://{host}:{port}{self.path}"
@@ -126,9 +124,7 @@ class _Http:
         if status not in wanted:
             return Look(ready=False, seen=f"{where}: status {status}: {text[:200]}")
         if self.body is not None and not re.search(self.body, text):
-            return Look(
-                ready=False, seen=f"{where}: status {status}, a body without {self.body!r}: {text[:200]}"
-            )
+            return Look(ready=False, seen=f"{where}: status {status}, a body without {self.body!r}: {text[:200]}")
         return Look(ready=True, seen=f"{where}: status {status}")
 
 
@@ -158,9 +154,7 @@ class _All:
 
     def look(self, container: Any) -> Look:
         looks = [as_look(probe.look(container), probe) for probe in self.probes]
-        return Look(
-            all(each.ready for each in looks), "; ".join(each.seen for each in looks if not each.ready)
-        )
+        return Look(all(each.ready for each in looks), "; ".join(each.seen for each in looks if not each.ready))
 
     @property
     def allows_exit(self) -> bool:
@@ -200,9 +194,7 @@ def port(number: int | str) -> Probe:
         SpecError: it is no port, or no TCP port.
     """
     if not port_key(number).endswith("/tcp"):
-        raise SpecError(
-            "only TCP ports can be probed", saw=repr(number), mend="probes.log(…) or probes.command(…)"
-        )
+        raise SpecError("only TCP ports can be probed", saw=repr(number), mend="probes.log(…) or probes.command(…)")
     return _Port(number)
 
 
@@ -230,9 +222,7 @@ def http(
         SpecError: a value is wrong.
     """
     if not isinstance(path, str) or not path.startswith("/"):
-        raise SpecError(
-            "an HTTP path begins with '/'", saw=repr(path), mend='probes.http("/health", port=3080)'
-        )
+        raise SpecError("an HTTP path begins with '/'", saw=repr(path), mend='probes.http("/health", port=3080)')
     if port is not None:
         port_key(port)
     if body is not None:
@@ -280,7 +270,7 @@ def any_of(*several: Probe) -> Probe:
     return _Any(several)
 
 
-def as_look(outcome: Look | bool, probe: Probe) -> Look:
+def as_look(outcome: Look | bool, probe: Probe) -> Look:  # noqa: FBT001  - what a probe may return
     """Take what a probe returned: a `Look`, or just whether it is ready."""
     return outcome if isinstance(outcome, Look) else Look(bool(outcome), f"{type(probe).__name__}: {outcome}")
 

@@ -61,9 +61,7 @@ class ApiBuilder:
                 if line.get("id") == "moby.buildkit.trace":
                     trace.hear(line["aux"])
                 elif "error" in line:
-                    raise _failure(
-                        request, trace.failed_step, trace.failed_output, trace.error or line["error"]
-                    )
+                    raise _failure(request, trace.failed_step, trace.failed_output, trace.error or line["error"])
 
     def _classic(self, request: BuildRequest) -> None:
         step, output = "", ""

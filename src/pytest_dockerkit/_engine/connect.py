@@ -10,6 +10,7 @@ import docker
 import docker.errors
 import requests.exceptions
 from docker.context import ContextAPI
+from docker.utils import kwargs_from_env
 
 from pytest_dockerkit._engine.base import EngineFacts
 from pytest_dockerkit.errors import EngineUnavailableError
@@ -45,7 +46,7 @@ def _options(host: str | None, context: str | None) -> tuple[dict[str, Any], str
     if context:
         return _of_context(context), f"docker context {context!r}"
     if os.environ.get("DOCKER_HOST"):
-        return docker.utils.kwargs_from_env(), "from DOCKER_HOST"
+        return dict(kwargs_from_env()), "from DOCKER_HOST"
     from_context = ContextAPI.kwargs_from_context(environment=os.environ)
     if from_context.get("base_url"):
         return dict(from_context), "from the active docker context"

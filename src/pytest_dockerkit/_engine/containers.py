@@ -24,10 +24,8 @@ class Containers:
 
     def create(self, name: str, body: Json, platform: str | None) -> str:
         """Create a container, and give its id."""
-        with translated(
-            f"create the container {name}", "see the engine's answer above; correct the field it names"
-        ):
-            made: Json = self._api.create_container_from_config(body, name, platform)
+        with translated(f"create the container {name}", "see the engine's answer above; correct the field it names"):
+            made: Json = self._api.create_container_from_config(body, name, platform)  # type: ignore[no-untyped-call]
             return str(made["Id"])
 
     def start(self, container: str) -> None:
@@ -181,12 +179,3 @@ class Containers:
         with translated(f"measure {container}"):
             found: Json = self._api.stats(container, stream=False)
             return found
-
-    def wait(self, container: str, timeout_s: float | None) -> int:
-        """Wait for its end, and give its exit code.
-
-        Raises:
-            EngineError: it has not ended in time.
-        """
-        with translated(f"see the end of {container}"):
-            return int(self._api.wait(container, timeout=timeout_s)["StatusCode"])

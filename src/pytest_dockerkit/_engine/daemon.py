@@ -11,7 +11,7 @@ from pytest_dockerkit._engine.images import Images
 from pytest_dockerkit._engine.networks import Networks, Volumes
 
 if TYPE_CHECKING:
-    import docker
+    from docker.models.containers import Container
 
     from pytest_dockerkit._engine.base import Builder
 
@@ -32,7 +32,7 @@ class Daemon:
         self.volumes = Volumes(self.client)
         self.builder: Builder = ApiBuilder(self.client, self.facts)
 
-    def docker_container(self, container_id: str) -> docker.models.containers.Container:
+    def docker_container(self, container_id: str) -> Container:
         """Give docker-py's own object for a container."""
         return self.client.containers.get(container_id)
 

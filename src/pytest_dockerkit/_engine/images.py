@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import docker.auth
-import docker.errors
-
 from pytest_dockerkit._engine.translate import NotOnEngineError, translated
-from pytest_dockerkit.errors import ImageNotFoundError
+from pytest_dockerkit.errors import EngineError, EngineUnavailableError, ImageNotFoundError
 
 if TYPE_CHECKING:
     import docker
@@ -25,7 +22,7 @@ class Images:
         """Inspect an image; None if the engine does not have it."""
         try:
             with translated(f"inspect the image {reference}"):
-                found: dict[str, Any] = self._api.inspect_image(reference)
+                found: dict[str, Any] = self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
                 return found
         except NotOnEngineError:
             return None
@@ -33,7 +30,7 @@ class Images:
     def history(self, image_id: str) -> list[dict[str, Any]]:
         """Give the steps that made an image, newest first."""
         with translated(f"read the history of {image_id}"):
-            steps: list[dict[str, Any]] = self._api.history(image_id)
+            steps: list[dict[str, Any]] = self._api.history(image_id)  # type: ignore[no-untyped-call]
             return steps
 
     def pull(self, reference: str, platform: str | None = None) -> None:
@@ -45,15 +42,14 @@ class Images:
         repository, tag = _split(reference)
         try:
             with translated(f"pull {reference}"):
-                for line in self._api.pull(repository, tag=tag, platform=platform, stream=True, decode=True):
-                    if "error" in line:
-                        raise _not_pulled(reference, str(line["error"]))
-        except docker.errors.DockerException as failure:  # pragma: no cover - translated lets none out
-            raise _not_pulled(reference, str(failure)) from None
-        except ImageNotFoundError:
+                answers = self._api.pull(repository, tag=tag, platform=platform, stream=True, decode=True)
+                said = next((str(line["error"]) for line in answers if "error" in line), None)
+        except EngineUnavailableError:
             raise
-        except Exception as failure:
-            raise _not_pulled(reference, getattr(failure, "saw", "") or str(failure)) from None
+        except EngineError as failure:
+            said = failure.saw
+        if said is not None:
+            raise _not_pulled(reference, said)
 
     def tag(self, image_id: str, name: str) -> None:
         """Give an image one more name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import docker.types
+from docker.types import IPAMConfig, IPAMPool
 
 from pytest_dockerkit._engine.translate import ConflictError, NotOnEngineError, translated
 
@@ -120,8 +120,8 @@ class Volumes:
             return
 
 
-def _ipam(spec: NetworkSpec) -> docker.types.IPAMConfig | None:
+def _ipam(spec: NetworkSpec) -> IPAMConfig | None:
     if spec.subnet is None:
         return None
-    pool = docker.types.IPAMPool(subnet=spec.subnet, gateway=spec.gateway)
-    return docker.types.IPAMConfig(pool_configs=[pool])
+    pool = IPAMPool(subnet=spec.subnet, gateway=spec.gateway)
+    return IPAMConfig(pool_configs=[pool])

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: How engines say that a host port is in use; the first is docker's allocator, the second the kernel.
-_PORT_TAKEN = re.compile(
-    r"Bind for (\S+) failed: port is already allocated|listen \w+ (\S+): bind: address already"
-)
+_PORT_TAKEN = re.compile(r"Bind for (\S+) failed: port is already allocated|listen \w+ (\S+): bind: address already")
 _NO_PROGRAM = re.compile(r'exec: \\?"(?P<program>[^"\\]+)\\?": (?P<why>[^:]+)')
 _NO_SERVICE = (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError)
 

@@ -109,9 +109,7 @@ def pack(files: Mapping[str, str | bytes | Path], directories: Iterable[str] = (
     return packed.getvalue()
 
 
-def add_bytes(
-    tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644, uid: int = 0, gid: int = 0
-) -> None:
+def add_bytes(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
     """Put one file into an archive."""
     info = tarfile.TarInfo(name)
     info.size, info.mode, info.uid, info.gid = len(content), mode, uid, gid

@@ -30,7 +30,7 @@ from pytest_dockerkit.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    import docker.models.containers
+    from docker.models.containers import Container
 
     from pytest_dockerkit._engine.daemon import Daemon
     from pytest_dockerkit._poll import Look
@@ -125,7 +125,7 @@ class RunningContainer(ContainerHandle):
         )
 
     @property
-    def docker(self) -> docker.models.containers.Container:
+    def docker(self) -> Container:
         """docker-py's own object for it, for what has no method here."""
         return self._engine.docker_container(self.id)
 
@@ -148,9 +148,7 @@ class RunningContainer(ContainerHandle):
     @property
     def host(self) -> str:
         """The address that its published ports are reached at."""
-        return (
-            LOOPBACK if self._engine.facts.local else urlsplit(self._engine.facts.host).hostname or LOOPBACK
-        )
+        return LOOPBACK if self._engine.facts.local else urlsplit(self._engine.facts.host).hostname or LOOPBACK
 
     @property
     def ip(self) -> str:
@@ -344,9 +342,7 @@ class RunningContainer(ContainerHandle):
                 return found.read_bytes()
             seen.append(posixpath.normpath(posixpath.join(posixpath.dirname(seen[-1]), found.link_target)))
             if seen[-1] in seen[:-1]:
-                raise ContainerFileError(
-                    f"{path} cannot be read", saw="links in a circle", mend="correct the links"
-                )
+                raise ContainerFileError(f"{path} cannot be read", saw="links in a circle", mend="correct the links")
 
     def write_file(self, path: str, content: str | bytes) -> None:
         """Write a file, owned by root, with the mode 0644; missing directories are made.
@@ -366,9 +362,7 @@ class RunningContainer(ContainerHandle):
         """
         path = Path(source)
         if not path.exists():
-            raise ContainerFileError(
-                f"{path} cannot be copied in", saw="it does not exist", mend="correct the path"
-            )
+            raise ContainerFileError(f"{path} cannot be copied in", saw="it does not exist", mend="correct the path")
         self._put({checks.container_path("target", target): path})
 
     def copy_out(self, source: str, target: str | Path) -> Path:

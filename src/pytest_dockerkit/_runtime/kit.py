@@ -80,9 +80,7 @@ class Kit:
             ImageError: it cannot be had.
         """
         request = check_image(spec)
-        return self._session.images.get(
-            request.anchored(_caller()) if isinstance(request, ImageSpec) else request
-        )
+        return self._session.images.get(request.anchored(_caller()) if isinstance(request, ImageSpec) else request)
 
     def network(self, spec: NetworkSpec | None = None, **fields: Any) -> Network:
         """Make a network, from a spec or from the fields of one.

@@ -19,26 +19,18 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.session import Session
 
 
-def run(
-    session: Session, image: Image, command: str | Sequence[str] | None, fields: Mapping[str, Any]
-) -> RunResult:
+def run(session: Session, image: Image, command: str | Sequence[str] | None, fields: Mapping[str, Any]) -> RunResult:
     """Run a container to its end, and remove it with all that was made for it."""
-    spec = make_spec(
-        {"network": "bridge", **fields, "image": image, "command": command, "wait": exited(None)}
-    )
+    spec = make_spec({"network": "bridge", **fields, "image": image, "command": command, "wait": exited(None)})
     endings: list[Callable[[], object]] = []
     scope = ScopeInstance("run", f"run of {image.id}, {id(endings)}", endings.append)
     try:
         container = session.run(spec, scope, alias=spec.name or "run")
         endings.append(container.remove)
-        output = [
-            session.engine.containers.logs(container.id, stdout=which, stderr=not which)
-            for which in (True, False)
-        ]
+        stdout = session.engine.containers.logs(container.id, stderr=False)
+        stderr = session.engine.containers.logs(container.id, stdout=False)
         state = container.seen["State"]
-        return RunResult(
-            state["ExitCode"], *output, seconds=_between(state["StartedAt"], state["FinishedAt"])
-        )
+        return RunResult(state["ExitCode"], stdout, stderr, _between(state["StartedAt"], state["FinishedAt"]))
     except NotReadyError as failure:
         raise ExecTimeoutError(
             f"a container of {image.reference} has not ended after {show_seconds(spec.timeout_s)}",

@@ -98,9 +98,7 @@ def last_log(container: RunningContainer) -> str:
     text = container.logs(tail=LOG_LINES).rstrip()
     if not text:
         return f"  its log ({container.alias}) is empty"
-    return f"  last lines of its log ({container.alias}):\n" + "\n".join(
-        "    " + line for line in text.splitlines()
-    )
+    return f"  last lines of its log ({container.alias}):\n" + "\n".join("    " + line for line in text.splitlines())
 
 
 def _refuse_dead(container: RunningContainer, state: dict[str, Any]) -> None:

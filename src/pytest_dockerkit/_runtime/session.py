@@ -142,9 +142,7 @@ class Session:
         self._listener.ready(container)
         return container
 
-    def run_once(
-        self, image: Image, command: str | Sequence[str] | None, fields: Mapping[str, Any]
-    ) -> RunResult:
+    def run_once(self, image: Image, command: str | Sequence[str] | None, fields: Mapping[str, Any]) -> RunResult:
         """Run a container to its end, and remove it; see `Image.run`."""
         return once.run(self, image, command, fields)
 
@@ -286,9 +284,7 @@ class Session:
         names: dict[str, str] = {}
         for mount in spec.mounts:
             if isinstance(mount.source, FixtureRef):
-                raise SpecError(
-                    "a fixture was given where a volume belongs", saw=repr(mount), mend="its value"
-                )
+                raise SpecError("a fixture was given where a volume belongs", saw=repr(mount), mend="its value")
             if isinstance(mount.source, External) and self.engine.volumes.inspect(mount.source.name) is None:
                 raise SpecError(
                     f"the volume {mount.source.name!r} does not exist on the engine",

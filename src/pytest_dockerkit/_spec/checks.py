@@ -40,9 +40,7 @@ def whole_number(field: str, value: object, *, least: int) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         if value >= least:
             return value
-        raise SpecError(
-            f"{field}= is too small", saw=f"{field}={value}", mend=f"a whole number from {least} on"
-        )
+        raise SpecError(f"{field}= is too small", saw=f"{field}={value}", mend=f"a whole number from {least} on")
     raise wrong_type(field, value, f"{field}={max(least, 1)}")
 
 
@@ -99,17 +97,13 @@ def _as_text(field: str, value: object, example: str) -> str:
     # True would reach the container as "True", which few programs take for what is meant.
     if isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool)):
         return str(value)
-    raise SpecError(
-        f"{field} must be a text or a number", saw=f"{value!r} ({type(value).__name__})", mend=example
-    )
+    raise SpecError(f"{field} must be a text or a number", saw=f"{value!r} ({type(value).__name__})", mend=example)
 
 
 def environment_name(field: str, key: str) -> None:
     """Refuse a variable name that the engine would cut at its `=`."""
     if "=" in key or "\0" in key:
-        raise SpecError(
-            f"{field}= has a name with '=' in it", saw=f"{key!r}", mend=f'{field}={{"NAME": "value"}}'
-        )
+        raise SpecError(f"{field}= has a name with '=' in it", saw=f"{key!r}", mend=f'{field}={{"NAME": "value"}}')
 
 
 def container_path(field: str, value: object) -> str:

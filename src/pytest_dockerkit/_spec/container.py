@@ -326,8 +326,7 @@ def _existing(field_name: str, base: Path, path: Path) -> Path:
 
 def _existing_paths(field_name: str, base: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        key: _existing(field_name, base, value) if isinstance(value, Path) else value
-        for key, value in given.items()
+        key: _existing(field_name, base, value) if isinstance(value, Path) else value for key, value in given.items()
     }
 
 
@@ -357,7 +356,7 @@ def _ports(name: str, value: object) -> tuple[object, ...]:
     return ports
 
 
-def _networks(name: str, value: object) -> object:
+def _networks(_field: str, value: object) -> object:
     parse_networks(value)
     return tuple(value) if isinstance(value, list) else value
 
@@ -416,16 +415,10 @@ def _ulimits(name: str, value: object) -> FrozenMapping[str, tuple[int, int]]:
     taken: dict[str, tuple[int, int]] = {}
     for key, limit in value.items():
         pair = limit if isinstance(limit, list | tuple) else (limit, limit)
-        if (
-            not isinstance(key, str)
-            or len(pair) != 2
-            or not all(type(each) is int and each >= -1 for each in pair)
-        ):
+        if not isinstance(key, str) or len(pair) != 2 or not all(type(each) is int and each >= -1 for each in pair):
             raise checks.wrong_type(name, {key: limit}, example)
         if pair[1] != -1 and (pair[0] == -1 or pair[0] > pair[1]):
-            raise SpecError(
-                f"{name}= has a soft limit above its hard one", saw=f"{key}: {tuple(pair)}", mend=example
-            )
+            raise SpecError(f"{name}= has a soft limit above its hard one", saw=f"{key}: {tuple(pair)}", mend=example)
         taken[key] = (pair[0], pair[1])
     return FrozenMapping(taken)
 
@@ -455,9 +448,7 @@ def _tmpfs(name: str, value: object) -> FrozenMapping[str, str]:
     if isinstance(value, Mapping):
         paths = dict(value)
     else:
-        paths = dict.fromkeys(
-            checks.texts(name, value, f'{name}=["/run"] or {name}={{"/run": "size=16m"}}'), ""
-        )
+        paths = dict.fromkeys(checks.texts(name, value, f'{name}=["/run"] or {name}={{"/run": "size=16m"}}'), "")
     for path, options in paths.items():
         checks.container_path(name, path)
         if not isinstance(options, str):
@@ -472,9 +463,7 @@ def _files(name: str, value: object) -> FrozenMapping[str, object]:
     for target, content in value.items():
         checks.container_path(name, target)
         if target.endswith("/"):
-            raise SpecError(
-                f"{name}= needs the name of a file, not of a directory", saw=f"{target!r}", mend=example
-            )
+            raise SpecError(f"{name}= needs the name of a file, not of a directory", saw=f"{target!r}", mend=example)
         if not isinstance(content, str | bytes | Path):
             raise checks.wrong_type(f"{name}[{target!r}]", content, example)
     return FrozenMapping(value)
@@ -490,9 +479,7 @@ def _secrets(name: str, value: object) -> FrozenMapping[str, object]:
         # The value is not repeated in the message: it may be the secret itself.
         if not isinstance(content, str | Path | Secret):
             raise SpecError(f"{name}[{key!r}] is of the wrong type", saw=type(content).__name__, mend=example)
-    return FrozenMapping(
-        {key: Secret(key, each) if isinstance(each, str) else each for key, each in value.items()}
-    )
+    return FrozenMapping({key: Secret(key, each) if isinstance(each, str) else each for key, each in value.items()})
 
 
 def _labels(name: str, value: object) -> FrozenMapping[str, str]:

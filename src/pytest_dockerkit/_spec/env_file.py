@@ -22,9 +22,7 @@ def read_env_file(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as failure:
-        raise SpecError(
-            "env_file= cannot be read", saw=f"{path}: {failure}", mend="a readable UTF-8 file"
-        ) from None
+        raise SpecError("env_file= cannot be read", saw=f"{path}: {failure}", mend="a readable UTF-8 file") from None
     env: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         text = line.lstrip()

@@ -57,9 +57,7 @@ class HealthCheck:
     def __post_init__(self) -> None:
         if self.test is not None and not isinstance(self.test, str):
             object.__setattr__(self, "test", checks.argv("healthcheck.test", self.test))
-        if self.test is not None and (
-            not self.test or (isinstance(self.test, str) and not self.test.strip())
-        ):
+        if self.test is not None and (not self.test or (isinstance(self.test, str) and not self.test.strip())):
             raise checks.wrong_type("healthcheck.test", self.test, 'HealthCheck(test="redis-cli ping")')
         if self.retries is not None:
             checks.whole_number("healthcheck.retries", self.retries, least=1)

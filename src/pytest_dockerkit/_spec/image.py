@@ -75,9 +75,7 @@ class ImageSpec:
             taken = checks.text_mapping(name, getattr(self, name), f'{name}={{"KEY": "value"}}')
             object.__setattr__(self, name, taken)
         if FINGERPRINT_LABEL in self.labels:
-            raise SpecError(
-                "labels= holds a label of the plugin's own", saw=FINGERPRINT_LABEL, mend="drop it"
-            )
+            raise SpecError("labels= holds a label of the plugin's own", saw=FINGERPRINT_LABEL, mend="drop it")
         for name in ("tags", "cache_from", "cache_to"):
             object.__setattr__(self, name, checks.texts(name, getattr(self, name), f'{name}=["…"]'))
         for tag in self.tags:
@@ -129,9 +127,7 @@ class ImageSpec:
         if self.dockerfile_text is None:
             assert context is not None  # noqa: S101  - _check_source has seen to it
             dockerfile = _existing_dockerfile(context, Path(self.dockerfile))
-        secrets = {
-            key: base / each if isinstance(each, Path) else each for key, each in self.build_secrets.items()
-        }
+        secrets = {key: base / each if isinstance(each, Path) else each for key, each in self.build_secrets.items()}
         spec = replace(self, build=context, dockerfile=dockerfile, build_secrets=secrets)
         spec.stages().check_target(self.target, spec.where)
         return spec
@@ -230,11 +226,7 @@ def _existing_dockerfile(context: Path, dockerfile: Path) -> Path:
     if path.is_file():
         return path
     there = sorted(each.name for each in context.iterdir() if "dockerfile" in each.name.lower())
-    mend = (
-        f"did you mean {nearest(dockerfile.name, there) or there[0]!r}?"
-        if there
-        else "write one, or dockerfile="
-    )
+    mend = f"did you mean {nearest(dockerfile.name, there) or there[0]!r}?" if there else "write one, or dockerfile="
     raise SpecError(
         "the Dockerfile does not exist",
         saw=f"{path} (dockerfile= starts from the context); there: {', '.join(there) or 'none'}",

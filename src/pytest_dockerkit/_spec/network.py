@@ -104,10 +104,8 @@ def parse_networks(written: object) -> tuple[NetworkRequest, ...]:
     Raises:
         SpecError: a word is unknown, the list is empty, or networks in it exclude each other.
     """
-    if isinstance(written, list | tuple):
-        networks = tuple(_one(each) for each in written)
-    else:
-        networks = (_one(written),)
+    several = written if isinstance(written, list | tuple) else (written,)
+    networks = tuple(_one(each) for each in several)
     if not networks:
         raise SpecError("network= is an empty list", saw="network=[]", mend='network="none" for no network')
     alone = [each for each in networks if each in ("host", "none")]

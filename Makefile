@@ -1,0 +1,53 @@
+# Two commands do all the set-up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+# One worker for each of two cores; engines start containers no faster with more.
+WORKERS ?= 2
+
+.PHONY: help demo test check bench docs format clean
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+demo: .venv/.test engine  ## build, start, test and remove the example project
+	$(BIN)/python -m pytest -v -p no:randomly -p no:cacheprovider -c examples/shop/pytest.ini examples/shop
+
+test: .venv/.test engine  ## the whole suite, in random order and in parallel
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check: .venv/.check  ## lint, types, layers, docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/codespell
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir .venv/site
+
+bench: .venv/.test engine  ## measure
+	$(BIN)/python benchmarks/run.py
+
+docs: .venv/.check  ## the documentation, served on this machine
+	$(BIN)/mkdocs serve
+
+format: .venv/.check  ## put the code into form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove what the other commands have made here; images stay
+	rm -rf .venv site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.PHONY: engine
+engine:
+	@sh scripts/ensure-engine.sh
+	@$(PYTHON) scripts/base-images.py
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/.test: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable . --group test
+	@touch $@
+
+.venv/.check: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable . --group test --group check --group docs
+	@touch $@

@@ -1,0 +1,3 @@
+"""What all of the suite shares."""
+
+pytest_plugins = ["pytester"]
