@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _NOT_THE_USERS = (
     *(str(Path(str(each)).parent) for each in (_pytest.__file__, pluggy.__file__, __file__)),
     sysconfig.get_path("stdlib"),
+    # The initialisers that dataclasses writes have no file.
+    "<string>",
 )
 
 #: How many last lines of each container a failing test shows.
@@ -35,7 +37,7 @@ def without_our_frames(failure: pytest.ExceptionInfo[BaseException]) -> bool:
     """
     kept: TracebackType | None = None
     for entry in reversed(failure.traceback):
-        if not str(entry.path).startswith(_NOT_THE_USERS):
+        if not entry.frame.code.raw.co_filename.startswith(_NOT_THE_USERS):
             raw = entry._rawentry  # noqa: SLF001  - pytest gives no other way to it
             kept = TracebackType(kept, raw.tb_frame, raw.tb_lasti, raw.tb_lineno)
     if kept is None:

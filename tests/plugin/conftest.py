@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+import pkgutil
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,19 +15,37 @@ from typing import Any
 import docker
 import pytest
 
-from pytest_dockerkit import RunningContainer
+import pytest_dockerkit
+
+# pytester forgets after each inner run which modules that run has imported, but not the packages' attributes: a
+# module that is imported late would meet another copy of the errors than the plugin has.
+for _module in pkgutil.walk_packages(pytest_dockerkit.__path__, "pytest_dockerkit."):
+    importlib.import_module(_module.name)
 
 RUN_LABEL = "pytest.dockerkit.run"
 
+#: A plugin of the inner run: notes each container as the engine describes it while it lives, and the run's id. It
+#: stands in a file, since xdist's workers have to find it as well.
+RECORDER = """
+import json
+import os
+from pathlib import Path
 
-class Recorder:
-    """A plugin of the inner run: notes each container as the engine describes it while it lives."""
+from pytest_dockerkit import _run
 
-    def __init__(self) -> None:
-        self.containers: list[dict[str, Any]] = []
 
-    def pytest_dockerkit_container_ready(self, container: RunningContainer) -> None:
-        self.containers.append(container.inspect())
+def note(what, value):
+    with Path(__file__).with_name(f"recorded-{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps([what, value]) + "\\n")
+
+
+def pytest_dockerkit_container_ready(container):
+    note("container", container.inspect())
+
+
+def pytest_sessionfinish(session):
+    note("run", session.config.stash.get(_run._RUN_ID, None))
+"""
 
 
 @dataclass
@@ -42,6 +64,25 @@ class Outcome:
     def text(self) -> str:
         """All that pytest has printed."""
         return self.result.stdout.str() + self.result.stderr.str()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the containers in the order in which they became ready."""
+        return [each["Config"]["Labels"]["pytest.dockerkit.name"] for each in self.containers]
+
+    def says(self, sentences: str, times: int = 1) -> Outcome:
+        """Look for whole lines that follow each other, and see that no frame of the plugin's is shown.
+
+        Args:
+            sentences: the lines, dedented here.
+            times: how often.
+        """
+        wanted = "\n" + textwrap.dedent(sentences).strip("\n") + "\n"
+        # pytest marks the lines of an error, and indents them as the source line that raised it.
+        plain = re.sub(r"(?m)(?:^E +.*\n)+", lambda match: textwrap.dedent(re.sub("(?m)^E", " ", match[0])), self.text)
+        assert plain.count(wanted) == times, f"{wanted}\nis not {times} times in\n\n{self.text}"
+        assert "pytest_dockerkit/" not in self.text
+        return self
 
     def ended(self, **counts: int) -> Outcome:
         """Hold the run against how many tests were to pass, fail, …; shows its output if they did not."""
@@ -64,19 +105,38 @@ class Suite:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(text), encoding="utf-8")
 
-    def run(self, source: str, *args: str, conftest: str = "", expect_clean: bool = True) -> Outcome:
+    def run(
+        self, source: str, *args: str, conftest: str = "", expect_clean: bool = True, subprocess: bool = False
+    ) -> Outcome:
         """Run one test module, and see that nothing is left of the run on the engine."""
         self.write({"test_inner.py": source} | ({"conftest.py": conftest} if conftest else {}))
-        return self.run_files(*args, expect_clean=expect_clean)
+        return self.run_files(*args, expect_clean=expect_clean, subprocess=subprocess)
 
-    def run_files(self, *args: str, expect_clean: bool = True) -> Outcome:
-        """Run what was written."""
-        recorder = Recorder()
-        options = ("-p", "no:randomly", "-p", "no:cacheprovider", "-W", "error")
-        result = self.pytester.runpytest_inprocess(*options, *args, plugins=[recorder])
-        outcome = Outcome(result, recorder.containers)
+    def run_files(self, *args: str, expect_clean: bool = True, subprocess: bool = False) -> Outcome:
+        """Run what was written.
+
+        Args:
+            *args: further arguments for pytest.
+            expect_clean: whether nothing may be left on the engine, nor in the state directory.
+            subprocess: whether it is a process of its own, as xdist and Ctrl-C need it.
+        """
+        self.write({"dockerkit_recorder.py": RECORDER})
+        for old in self.path.glob("recorded-*.jsonl"):
+            old.unlink()
+        options = ("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "dockerkit_recorder", "-W", "error", *args)
+        if subprocess:
+            result = self.pytester.runpytest_subprocess(*options)
+        else:
+            self.pytester.syspathinsert()
+            result = self.pytester.runpytest_inprocess(*options)
+        notes = [
+            json.loads(line)
+            for path in sorted(self.path.glob("recorded-*.jsonl"))
+            for line in path.read_text(encoding="utf-8").splitlines()
+        ]
+        outcome = Outcome(result, [value for what, value in notes if what == "container"])
         if expect_clean:
-            runs = {each["Config"]["Labels"][RUN_LABEL] for each in recorder.containers}
+            runs = {value for what, value in notes if what == "run" and value}
             assert [left for run in runs for left in leftovers(run)] == []
             assert list(self.path.glob("state/pytest-dockerkit/runs/*")) == []
         return outcome

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine import streams
 from pytest_dockerkit._engine.base import Exit
 from pytest_dockerkit._engine.translate import NotOnEngineError, translated
+from pytest_dockerkit.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import docker
+    import requests
 
 Json = dict[str, Any]
+
+#: How much of an archive is read at a time, in bytes.
+_PIECE_BYTES = 256 * 1024
 
 
 class Containers:
@@ -99,8 +105,15 @@ class Containers:
 
     def follow(self, container: str) -> Iterator[bytes]:
         """Give what it prints, as it comes, until it ends."""
-        with translated(f"follow the log of {container}"):
-            yield from self._api.logs(container, stream=True, follow=True)
+        url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container}/logs"
+        wanted = {"follow": "1", "stdout": "1", "stderr": "1"}
+        # docker-py gives no way to hang up before the end.
+        with (
+            translated(f"follow the log of {container}"),
+            self._api.get(url, params=wanted, stream=True, timeout=None) as response,
+        ):
+            while header := response.raw.read(streams.HEADER.size):
+                yield response.raw.read(streams.HEADER.unpack(header)[1])
 
     def exec(
         self,
@@ -128,10 +141,8 @@ class Containers:
                 workdir=workdir,
             )["Id"]
             connection = self._api.exec_start(session, socket=True)
-            try:
+            with streams.closing(connection):
                 stdout, stderr = streams.converse(connection, stdin, timeout_s)
-            finally:
-                connection.close()
             code = self._api.exec_inspect(session)["ExitCode"]
         return Exit(-1 if code is None else int(code), stdout, stderr)
 
@@ -156,23 +167,23 @@ class Containers:
         ):
             self._api.put_archive(container, directory, packed)
 
-    def get(self, container: str, path: str) -> Iterator[bytes] | None:
-        """Give an archive of a path in it, in pieces; None if there is no such path."""
-        try:
-            with translated(f"copy {path} out"):
-                pieces, _ = self._api.get_archive(container, path)
-        except NotOnEngineError:
-            return None
-        found: Iterator[bytes] = pieces
-        return found
+    @contextmanager
+    def get(self, container: str, path: str) -> Iterator[Iterator[bytes] | None]:
+        """Give an archive of a path in it, in pieces, for the block; None if there is no such path."""
+        # docker-py gives the pieces without a way to hang up before the last of them.
+        with translated(f"copy {path} out"), self._archive("GET", container, path) as response:
+            if response.status_code not in (200, 404):
+                raise EngineError(f"the engine could not copy {path} out", saw=response.text, mend="see above")
+            yield response.iter_content(_PIECE_BYTES) if response.status_code == 200 else None
 
     def has(self, container: str, path: str) -> bool:
         """Tell whether there is anything at a path in it."""
+        with translated(f"look for {path}"), self._archive("HEAD", container, path) as response:
+            return bool(response.status_code == 200)
+
+    def _archive(self, method: str, container: str, path: str) -> requests.Response:
         url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container}/archive"
-        with translated(f"look for {path}"):
-            # docker-py has no call that only looks.
-            response = self._api.head(url, params={"path": path}, timeout=self._api.timeout)
-        return bool(response.status_code == 200)
+        return self._api.request(method, url, params={"path": path}, stream=True, timeout=self._api.timeout)
 
     def stats(self, container: str) -> Json:
         """Measure once."""

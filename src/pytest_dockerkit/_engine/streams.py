@@ -6,11 +6,13 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 #: Output comes in frames: one byte for the stream, three of padding, four for the length.
 #: Source: Engine API, ContainerAttach, "Stream format".
-_HEADER = struct.Struct(">BxxxL")
+HEADER = struct.Struct(">BxxxL")
 _STDERR = 2
 
 
@@ -31,10 +33,21 @@ def converse(connection: Any, stdin: bytes | None, timeout_s: float | None) -> t
         # Beside the reading: a command that answers before it has read all would block both sides.
         threading.Thread(target=_send, args=(wire, stdin), daemon=True).start()
     gathered = {False: bytearray(), True: bytearray()}
-    while (header := _receive(wire, _HEADER.size, deadline)) is not None:
-        stream, length = _HEADER.unpack(header)
+    while (header := _receive(wire, HEADER.size, deadline)) is not None:
+        stream, length = HEADER.unpack(header)
         gathered[stream == _STDERR] += _receive(wire, length, deadline) or b""
     return bytes(gathered[False]), bytes(gathered[True])
+
+
+@contextmanager
+def closing(connection: Any) -> Iterator[None]:
+    """Hang up at the end of the block; docker-py leaves the socket below to the garbage collector."""
+    wire = getattr(connection, "_sock", connection)
+    try:
+        yield
+    finally:
+        connection.close()
+        wire.close()
 
 
 def _send(wire: Any, stdin: bytes) -> None:

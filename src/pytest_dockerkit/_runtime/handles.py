@@ -378,12 +378,12 @@ class RunningContainer(ContainerHandle):
         Raises:
             ContainerFileError: the source does not exist, or holds something that is not safe to unpack.
         """
-        pieces = self._engine.containers.get(self.id, checks.container_path("source", source))
-        if pieces is None:
-            raise ContainerFileError(
-                f"{source} cannot be copied out", saw="it does not exist", mend="correct the path"
-            )
-        return files.unpack(pieces, Path(target), posixpath.basename(posixpath.normpath(source)) or "root")
+        with self._engine.containers.get(self.id, checks.container_path("source", source)) as pieces:
+            if pieces is None:
+                raise ContainerFileError(
+                    f"{source} cannot be copied out", saw="it does not exist", mend="correct the path"
+                )
+            return files.unpack(pieces, Path(target), posixpath.basename(posixpath.normpath(source)) or "root")
 
     def stop(self, timeout: float | str | None = None) -> None:
         """Ask it to stop, and kill it when it has not after `timeout` seconds (else its spec's, else 10 s)."""
@@ -544,8 +544,8 @@ class RunningContainer(ContainerHandle):
         return None
 
     def _file(self, path: str) -> files.FileInfo:
-        pieces = self._engine.containers.get(self.id, path)
-        return files.FileInfo(path, exists=False) if pieces is None else files.first_file(pieces, path)
+        with self._engine.containers.get(self.id, path) as pieces:
+            return files.FileInfo(path, exists=False) if pieces is None else files.first_file(pieces, path)
 
     def _put(self, content: Mapping[str, str | bytes | Path]) -> None:
         put_files(self._engine, self.id, content)

@@ -141,8 +141,7 @@ class Image(ImageHandle):
             SpecError: the path is not absolute.
         """
         checks.container_path("path", path)
-        with self._opened() as container:
-            pieces = self._session.engine.containers.get(container, path)
+        with self._opened() as container, self._session.engine.containers.get(container, path) as pieces:
             return files.FileInfo(path, exists=False) if pieces is None else files.first_file(pieces, path)
 
     def files(self, pattern: str) -> list[files.FileInfo]:
@@ -156,8 +155,7 @@ class Image(ImageHandle):
         """
         checks.container_path("pattern", pattern)
         fixed = _fixed_part(pattern)
-        with self._opened() as container:
-            pieces = self._session.engine.containers.get(container, fixed)
+        with self._opened() as container, self._session.engine.containers.get(container, fixed) as pieces:
             if pieces is None:
                 return []
             found = files.matching(pieces, posixpath.dirname(fixed) if fixed != "/" else "/", pattern)

@@ -11,7 +11,7 @@ LOOPBACK = "127.0.0.1"
 PROTOCOLS = ("tcp", "udp", "sctp")
 
 _WRITTEN = re.compile(
-    r"(?:(?P<ip>\[[0-9a-fA-F:.]+\]|[0-9.]+):)?(?:(?P<host>\d*):)?(?P<port>\d+)(?:/(?P<protocol>[a-z]+))?",
+    r"(?:(?P<ip>\[[0-9a-fA-F:.]+\]|\d+(?:\.\d+){3}):)?(?:(?P<host>\d*):)?(?P<port>\d+)(?:/(?P<protocol>[a-z]+))?",
     re.ASCII,
 )
 _MEND = 'a port of the container, such as 3080 or "53/udp", or "HOST:PORT" such as "8080:80"'
