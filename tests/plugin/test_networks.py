@@ -303,7 +303,9 @@ def test_a_foreign_container_in_our_network_does_not_keep_it(suite: Suite) -> No
                     "busybox:stable", ["sleep", "1000"], name="{name}", network=container.network.name, detach=True)
             """
         ).ended(passed=1)
-        running = subprocess.run(["docker", "inspect", "-f", "{{.State.Status}}", name], capture_output=True, check=True)
+        running = subprocess.run(
+            ["docker", "inspect", "-f", "{{.State.Status}}", name], capture_output=True, check=True
+        )
         assert running.stdout == b"running\n"
     finally:
         subprocess.run(["docker", "rm", "-f", name], capture_output=True, check=True)

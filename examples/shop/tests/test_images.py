@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from pytest_dockerkit import Image
 
 base_image = image_fixture("python:3-slim")
-shipped = image_fixture(
-    params=[
-        {"build": "..", "dockerfile": "Dockerfile.multi", "target": "api-build"},
-        {"build": "..", "dockerfile": "Dockerfile"},
-    ],
-    ids=["api", "web"],
-)
+web_image = image_fixture(build="..")
+
+
+@pytest.fixture(params=["api_image", "web_image"])
+def shipped(request: pytest.FixtureRequest) -> Image:
+    """Images are ordinary fixtures: pytest's own tools work on them."""
+    image: Image = request.getfixturevalue(request.param)
+    return image
 
 
 def test_a_shipped_image_is_fit_for_production(shipped: Image) -> None:

@@ -113,7 +113,7 @@ class ImageStore:
         for tag in spec.tags:
             self._session.engine.images.tag(image.id, tag)
         if image.cached:
-            self._session.note("cached", _title(spec))
+            self._session.note("cached", name)
         return image
 
     def _find(self, name: str) -> Image | None:
@@ -135,7 +135,7 @@ class ImageStore:
                 by_hand=_by_hand(spec),
             )
         )
-        self._session.note("built", _title(spec))
+        self._session.note("built", name)
         self._session.was_rebuilt(digest)
         facts = engine.images.find(name)
         if facts is None:
