@@ -39,7 +39,7 @@ def show(reporter: pytest.TerminalReporter, told: tuple[list[str], bool] | None)
     lines, left = told or ([], False)
     if not lines:
         return
-    reporter.section("dockerkit", sep="=", red=left)
+    reporter.write_sep("=", "dockerkit", red=left)
     for line in lines:
         reporter.write_line(line, red=left)
 

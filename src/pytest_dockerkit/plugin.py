@@ -123,9 +123,10 @@ def _report_ours(item: pytest.Item, call: Any) -> Generator[None, Any, pytest.Te
     return report
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Remove what is left; in the controller also what its workers have left."""
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
+    """Remove what is left; in the controller also what its workers have left, once they are gone."""
+    yield
     if (runtime := _run.session_to_finish(session.config)) is not None:
         from pytest_dockerkit import _summary
 

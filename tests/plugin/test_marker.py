@@ -271,7 +271,7 @@ def test_params_carry_markers_of_their_own(suite: Suite) -> None:
 
         @pytest.mark.parametrize("case", CASES)
         def test_case(case, containers):
-            found = [each.exec(["printenv", "CASE"]).stdout.strip() for each in containers.values()]
+            found = [each.exec(["sh", "-c", "echo $CASE"]).stdout.strip() for each in containers.values()]
             assert found == ([case] if case else [])
         """
     )
@@ -545,7 +545,7 @@ def test_a_spec_as_the_markers_image_is_completed_by_keywords(suite: Suite) -> N
         @pytest.mark.container(SPEC, memory="32m", name="both")
         @pytest.mark.container(BUILT, network="none", name="built")
         def test_it(containers):
-            assert containers["both"].exec(["printenv", "A"]).stdout == "spec\\n"
+            assert containers["both"].exec(["sh", "-c", "echo $A"]).stdout == "spec\\n"
             assert containers["both"].limits.memory_bytes == 32 * 1024**2
             assert containers["built"].status == "running"
         """

@@ -309,3 +309,14 @@ def test_a_foreign_container_in_our_network_does_not_keep_it(suite: Suite) -> No
         assert running.stdout == b"running\n"
     finally:
         subprocess.run(["docker", "rm", "-f", name], capture_output=True, check=True)
+
+
+def test_the_kits_network_goes_with_its_last_container(dockerkit: Kit) -> None:
+    with dockerkit.run("busybox:stable", command=SLEEP) as one:
+        with dockerkit.run("busybox:stable", command=SLEEP) as two:
+            assert two.network is one.network
+            assert finds(one, "busybox-2")
+        assert one.network.inspect() != {}
+        with dockerkit.run("busybox:stable", command=SLEEP) as three:
+            assert three.network is one.network
+    assert one.network.inspect() == {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_dockerkit._engine.buildkit import Trace
 from pytest_dockerkit._engine.context import archive
 from pytest_dockerkit._engine.translate import translated
-from pytest_dockerkit._spec.dockerfile import without_unneeded_stages
+from pytest_dockerkit._spec.dockerfile import copies, without_unneeded_stages
 from pytest_dockerkit.errors import BuildError
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ _PIECE_BYTES = 1024 * 1024
 #: How many lines of a failing instruction's output an error shows.
 _SHOWN_LINES = 20
 
-_COPIES_ALL = re.compile(
-    r"^\s*(?:COPY|ADD)\s+(?!.*--from=).*?(?:\s|\[\s*\")(?:\.|\./|/|\*)(?:\"|\s|,)", re.MULTILINE | re.IGNORECASE
-)
 _BUILDKIT_ONLY = re.compile(
     r"^\s*(?:RUN|COPY|ADD)\s+(?:.*--(?:mount|link|chmod|parents|exclude|network|security)\b|.*<<)",
     re.MULTILINE | re.IGNORECASE,
@@ -119,8 +116,9 @@ def _needs_classic(request: BuildRequest) -> bool:
     the Dockerfile lies outside of the context and a stage copies the whole context, the classic builder
     gives the image that the command line would.
     """
-    text = request.context.dockerfile
-    return request.context.added and bool(_COPIES_ALL.search(text)) and not _BUILDKIT_ONLY.search(text)
+    context = request.context
+    shows_it = context.added and copies(context.dockerfile, context.dockerfile_name)
+    return shows_it and not _BUILDKIT_ONLY.search(context.dockerfile)
 
 
 def _failure(request: BuildRequest, step: str, output: str, error: str) -> BuildError:

@@ -71,6 +71,8 @@ class RunningContainer(ContainerHandle):
         self._remove = remove
         self._networks = list(networks)
         self._watch = HealthWatch(engine, container_id)
+        #: Called when it was removed, whoever did that through this handle.
+        self.on_removed: list[Callable[[], object]] = []
         self.spec = spec
         self.image = image
         self.id = container_id
@@ -481,6 +483,8 @@ class RunningContainer(ContainerHandle):
     def remove(self) -> None:
         """Remove it with its unnamed volumes; once it is gone, nothing happens."""
         self._remove()
+        while self.on_removed:
+            self.on_removed.pop()()
 
     def __enter__(self) -> Self:
         return self

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._names import check_alias, slug
+from pytest_dockerkit._runtime.scope import ScopeInstance
 from pytest_dockerkit._spec.container import ContainerSpec, make_spec
 from pytest_dockerkit._spec.image import ImageRequest, ImageSpec, check_image
 from pytest_dockerkit._spec.mounts import VolumeSpec
@@ -19,8 +20,35 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.images import Image
     from pytest_dockerkit._runtime.networks import Network, Volume
-    from pytest_dockerkit._runtime.scope import ScopeInstance
     from pytest_dockerkit._runtime.session import Session
+
+
+class _Group:
+    """The containers that one test has made, and the networks and volumes that go with the last of them.
+
+    A kit lives as long as the session, but networks are few: Docker's own pools hold about thirty.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._endings: list[Callable[[], object]] = []
+        self._alive = 0
+        self.scope = ScopeInstance("kit", key, self._endings.append)
+
+    def run(self, start: Callable[[], RunningContainer]) -> RunningContainer:
+        """Start one more container."""
+        self._alive += 1
+        try:
+            container = start()
+        except BaseException:
+            self._removed()
+            raise
+        container.on_removed.append(self._removed)
+        return container
+
+    def _removed(self) -> None:
+        self._alive -= 1
+        while self._alive == 0 and self._endings:
+            self._endings.pop()()
 
 
 class Kit:
@@ -40,6 +68,7 @@ class Kit:
         self._scope = scope
         self._current_test = current_test
         self._aliases: dict[str, int] = {}
+        self._groups: dict[str, _Group] = {}
 
     @property
     def engine(self) -> EngineFacts:
@@ -60,15 +89,15 @@ class Kit:
         Raises:
             DockerkitError: it cannot be had, or never became ready.
         """
+        base = _caller()
         if isinstance(spec, ContainerSpec):
             wanted = make_spec({**_given(spec), **fields}) if fields else spec
         else:
             wanted = make_spec({**fields, "image": spec})
         test, peers, mine = self._current_test()
         alias = wanted.name or self._alias(wanted, test)
-        container = self._session.run(
-            wanted.anchored(_caller()), self._scope, alias=alias, group=("kit", test), peers=peers
-        )
+        group = self._groups.setdefault(test, _Group(f"kit {test}"))
+        container = group.run(lambda: self._session.run(wanted.anchored(base), group.scope, alias=alias, peers=peers))
         self._scope.at_end(container.remove)
         mine.append(container)
         return container

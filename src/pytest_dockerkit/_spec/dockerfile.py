@@ -6,6 +6,9 @@ a build whether the target exists, and which images the result depends on.
 
 from __future__ import annotations
 
+import fnmatch
+import json
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -193,6 +196,35 @@ def _escape_character(lines: list[str]) -> str:
         if match[1].lower() == "escape":
             return match[2]
     return "\\"
+
+
+def copies(text: str, name: str) -> bool:
+    """Tell whether an instruction may copy a file that lies in the context's top directory.
+
+    Args:
+        text: the Dockerfile.
+        name: the file's name.
+    """
+    return any(
+        _may_mean(source, name)
+        for _, keyword, rest in _instructions(text)
+        if keyword in ("COPY", "ADD") and not _COPY_FROM.search(rest)
+        for source in _copied(rest)
+    )
+
+
+def _copied(rest: str) -> list[str]:
+    """Give the sources of a `COPY` or `ADD`, written as words or as a JSON list."""
+    words = re.sub(r"^(?:--\S+\s+)*", "", rest.strip())
+    try:
+        return [str(each) for each in json.loads(words)][:-1] if words.startswith("[") else words.split()[:-1]
+    except ValueError:
+        return words.split()[:-1]
+
+
+def _may_mean(source: str, name: str) -> bool:
+    path = posixpath.normpath("/" + source).strip("/")
+    return not path or "$" in path or fnmatch.fnmatchcase(name, path)
 
 
 def without_unneeded_stages(text: str, target: str | None) -> str:
