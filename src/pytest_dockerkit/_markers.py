@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,14 @@ from pytest_dockerkit._plan import in_order
 from pytest_dockerkit._run import CONTAINERS, containers_of, scope_of, session_of
 from pytest_dockerkit._spec.marker import ContainerRequest, read_marker
 from pytest_dockerkit.errors import DockerkitError, SpecError
+from pytest_dockerkit.fixtures import Place, filled, refs_in, with_refs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.images import Image
+    from pytest_dockerkit._spec.container import ContainerSpec
 
 MARKER = "container"
 #: The fixtures that carry the marker out.
@@ -54,10 +57,17 @@ def requests_of(item: pytest.Item) -> list[ContainerRequest]:
     if _REQUESTS not in item.stash:
         # pytest gives the nearest marker first; people read a stack of decorators from the top.
         markers = reversed(list(item.iter_markers_with_node(MARKER)))
-        requests = [read_marker(mark.args, mark.kwargs, _directory(node, mark)) for node, mark in markers]
+        requests = [_read(item, node, mark) for node, mark in markers]
         needed = {need for request in requests for need in request.needs}
         item.stash[_REQUESTS] = in_order(requests, [need for need in needed if _is_fixture(item, need)])
     return item.stash[_REQUESTS]
+
+
+def _read(item: pytest.Item, node: Any, mark: pytest.Mark) -> ContainerRequest:
+    directory = _directory(node, mark)
+    module = item.getparent(pytest.Module)
+    name_of = Place(directory, {} if module is None else vars(module.obj)).name_of
+    return read_marker(with_refs(mark.args, name_of), with_refs(mark.kwargs, name_of), directory)
 
 
 def one_request(item: pytest.Item, fixture: str) -> ContainerRequest:
@@ -85,7 +95,7 @@ def one_request(item: pytest.Item, fixture: str) -> ContainerRequest:
 
 def image_of(request: pytest.FixtureRequest) -> Image:
     """Give the image of the test's one marker, built or pulled; no container is started for it."""
-    wanted = one_request(_item(request), "image").spec
+    wanted = _without_refs(request, one_request(_item(request), "image").spec)
     return session_of(request.config).images.get(wanted.image, pull=wanted.pull, platform=wanted.platform)
 
 
@@ -117,7 +127,7 @@ def _run(request: pytest.FixtureRequest, item: pytest.Item, wanted: ContainerReq
         node.addfinalizer(shared.clear)
     try:
         container = session_of(request.config).run(
-            wanted.spec,
+            _without_refs(request, wanted.spec),
             scope_of(node, wanted.scope),
             alias=wanted.name,
             group=_group(item, wanted),
@@ -157,6 +167,14 @@ def _scope_node(item: pytest.Item, scope: str) -> pytest.Item | pytest.Collector
     if scope == "package":
         return item.getparent(pytest.Package) or item.session
     return item if scope == "function" else item.session
+
+
+def _without_refs(request: pytest.FixtureRequest, spec: ContainerSpec) -> ContainerSpec:
+    """Put the values of fixtures in the place of their stand-ins."""
+    fields = {name: getattr(spec, name) for name in ("image", "network", "volumes", "depends_on")}
+    if not any(True for _ in refs_in(fields)):
+        return spec
+    return dataclasses.replace(spec, **filled(fields, request.getfixturevalue))
 
 
 def _is_fixture(item: pytest.Item, name: str) -> bool:

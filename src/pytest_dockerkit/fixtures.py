@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
 from collections.abc import Mapping
@@ -60,14 +61,14 @@ def container_fixture(
     Raises:
         SpecError: a keyword, a type or a value is wrong.
     """
-    place = _Place.of_caller()
+    place = Place.of_caller()
     options = {"scope": scope, "params": params, "ids": ids, "autouse": autouse}
     if inspect.isfunction(image) and not fields:
         return _define(_Container(place, function=image), options)
     if image is None and not fields:
-        return lambda function: _define(_Container(_Place.of(function), function=function), options)
+        return lambda function: _define(_Container(Place.of(function), function=function), options)
     given = {**fields} if image is None else {**fields, "image": image}
-    return _define(_Container(place, given=place.with_refs(given)), options)
+    return _define(_Container(place, given=with_refs(given, place.name_of)), options)
 
 
 @without_our_frames
@@ -95,7 +96,7 @@ def image_fixture(
     """
     options = {"scope": scope, "params": params, "ids": ids, "autouse": autouse}
     given = {**fields} if image is None else {**fields, "image": image}
-    return _define(_Image(_Place.of_caller(), given), options)
+    return _define(_Image(Place.of_caller(), given), options)
 
 
 @without_our_frames
@@ -114,7 +115,7 @@ def network_fixture(
         SpecError: a keyword, a type or a value is wrong.
     """
     wanted = _spec_from(NetworkSpec, spec, fields)
-    return _define(_Thing(_Place.of_caller(), "network", wanted), {"scope": scope, "autouse": autouse})
+    return _define(_Thing(Place.of_caller(), "network", wanted), {"scope": scope, "autouse": autouse})
 
 
 @without_our_frames
@@ -133,41 +134,28 @@ def volume_fixture(
         SpecError: a keyword, a type or a value is wrong.
     """
     wanted = _spec_from(VolumeSpec, spec, fields)
-    return _define(_Thing(_Place.of_caller(), "volume", wanted), {"scope": scope, "autouse": autouse})
+    return _define(_Thing(Place.of_caller(), "volume", wanted), {"scope": scope, "autouse": autouse})
 
 
-class _Place:
-    """Where a factory was called: what relative paths start from, and where fixtures have their names."""
+class Place:
+    """Where a factory or a marker stands: what relative paths start from, and where fixtures have their names."""
 
-    def __init__(self, file: str, *names: Mapping[str, Any]) -> None:
-        self.directory = Path(file).parent
+    def __init__(self, directory: Path, *names: Mapping[str, Any]) -> None:
+        self.directory = directory
         self._names = names
 
     @classmethod
-    def of_caller(cls) -> _Place:
+    def of_caller(cls) -> Place:
         """Give the place that the factory was called from which calls this."""
         # This function, the factory, and what keeps our frames out of its errors.
         frame = sys._getframe(3)  # noqa: SLF001  - there is no other way to know it
         # A class body's names are its frame's locals; they are complete once its module is imported.
-        return cls(frame.f_code.co_filename, frame.f_locals, frame.f_globals)
+        return cls(Path(frame.f_code.co_filename).parent, frame.f_locals, frame.f_globals)
 
     @classmethod
-    def of(cls, function: Callable[..., Any]) -> _Place:
+    def of(cls, function: Callable[..., Any]) -> Place:
         """Give the place of a function."""
-        return cls(function.__code__.co_filename, function.__globals__)
-
-    def with_refs(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Put stand-ins in the place of fixtures."""
-        return {key: self._with_ref(value) for key, value in given.items()}
-
-    def _with_ref(self, value: Any) -> Any:
-        if isinstance(value, _Definition):
-            return FixtureRef("any", lambda: self.name_of(value))
-        if isinstance(value, list | tuple):
-            return [self._with_ref(each) for each in value]
-        if isinstance(value, Mapping):
-            return {key: self._with_ref(each) for key, each in value.items()}
-        return value
+        return cls(Path(function.__code__.co_filename).parent, function.__globals__)
 
     def name_of(self, definition: Any) -> str:
         """Find the name that a fixture has in pytest."""
@@ -189,7 +177,7 @@ class _Factory:
 
     __name__ = "container"
 
-    def __init__(self, place: _Place) -> None:
+    def __init__(self, place: Place) -> None:
         self.place = place
 
     def needs(self) -> Iterator[str]:
@@ -216,7 +204,7 @@ class _Factory:
 class _Container(_Factory):
     def __init__(
         self,
-        place: _Place,
+        place: Place,
         *,
         given: Mapping[str, Any] | None = None,
         function: Callable[..., Any] | None = None,
@@ -233,7 +221,7 @@ class _Container(_Factory):
     def needs(self) -> Iterator[str]:
         if self._function is not None:
             yield from inspect.signature(self._function).parameters
-        yield from (each.find_name() for each in _refs(self._given))
+        yield from (each.find_name() for each in refs_in(self._given))
 
     def setup(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> RunningContainer:
         spec = self._spec(request, needed).anchored(self.place.directory)
@@ -257,7 +245,7 @@ class _Container(_Factory):
                 saw=f"{spec!r} ({type(spec).__name__})",
                 mend="return ContainerSpec(image=…)",
             )
-        given = _filled(self._given, needed)
+        given = filled(self._given, needed.__getitem__)
         chosen = getattr(request, "param", None)
         if isinstance(chosen, Mapping):
             return container_from({**given, **chosen})
@@ -267,7 +255,7 @@ class _Container(_Factory):
 class _Image(_Factory):
     __name__ = "image"
 
-    def __init__(self, place: _Place, given: Mapping[str, Any]) -> None:
+    def __init__(self, place: Place, given: Mapping[str, Any]) -> None:
         super().__init__(place)
         self._given = given
         if given:
@@ -288,7 +276,7 @@ class _Image(_Factory):
 class _Thing(_Factory):
     """A network or a volume."""
 
-    def __init__(self, place: _Place, kind: str, spec: NetworkSpec | VolumeSpec) -> None:
+    def __init__(self, place: Place, kind: str, spec: NetworkSpec | VolumeSpec) -> None:
         super().__init__(place)
         self.__name__ = kind
         self._spec = spec
@@ -331,25 +319,46 @@ def _spec_from(cls: Any, spec: Any, fields: Mapping[str, Any]) -> Any:
     return spec if spec is not None else cls(**fields)
 
 
-def _refs(value: Any) -> Iterator[FixtureRef]:
+def refs_in(value: Any) -> Iterator[FixtureRef]:
+    """Give the stand-ins for fixtures in a value."""
     if isinstance(value, FixtureRef):
         yield value
+    elif isinstance(value, Mount):
+        yield from refs_in(value.source)
     elif isinstance(value, Mapping):
         for each in value.values():
-            yield from _refs(each)
+            yield from refs_in(each)
     elif isinstance(value, list | tuple):
         for each in value:
-            yield from _refs(each)
+            yield from refs_in(each)
 
 
-def _filled(value: Any, needed: Mapping[str, Any]) -> Any:
+def with_refs(value: Any, name_of: Callable[[Any], str]) -> Any:
+    """Put stand-ins in the place of fixtures, in lists and mappings too.
+
+    Args:
+        value: what was given.
+        name_of: finds the name that a fixture has in pytest.
+    """
+    if isinstance(value, _Definition):
+        return FixtureRef(value, lambda: name_of(value))
+    if isinstance(value, list | tuple):
+        return [with_refs(each, name_of) for each in value]
+    if isinstance(value, dict):
+        return {key: with_refs(each, name_of) for key, each in value.items()}
+    return value
+
+
+def filled(value: Any, needed: Callable[[str], Any]) -> Any:
     """Put the values of fixtures in the place of their stand-ins."""
     if isinstance(value, FixtureRef):
-        return needed[value.find_name()]
+        return needed(value.find_name())
+    if isinstance(value, Mount):
+        return dataclasses.replace(value, source=filled(value.source, needed))
     if isinstance(value, Mapping):
-        return {key: _filled(each, needed) for key, each in value.items()}
-    if isinstance(value, list | tuple) and not isinstance(value, Mount):
-        return [_filled(each, needed) for each in value]
+        return {key: filled(each, needed) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [filled(each, needed) for each in value]
     return value
 
 

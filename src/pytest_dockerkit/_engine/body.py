@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._spec.refs import External, VolumeHandle
@@ -51,7 +52,7 @@ def container_body(
         "WorkingDir": spec.workdir,
         "Hostname": spec.hostname,
         "StopSignal": spec.stop_signal,
-        "StopTimeout": None if spec.stop_timeout_s is None else round(spec.stop_timeout_s),
+        "StopTimeout": None if spec.stop_timeout_s is None else math.ceil(spec.stop_timeout_s),
         "Healthcheck": None if spec.health is None else _health(spec.health, start_interval=start_interval),
     }
     body.update({key: value for key, value in optional.items() if value is not None})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -57,12 +58,12 @@ class Containers:
     def stop(self, container: str, timeout_s: float | None) -> None:
         """Ask it to stop, and kill it when it has not after a while."""
         with translated(f"stop {container}"):
-            self._api.stop(container, timeout=None if timeout_s is None else round(timeout_s))
+            self._api.stop(container, timeout=None if timeout_s is None else math.ceil(timeout_s))
 
     def restart(self, container: str, timeout_s: float | None) -> None:
         """Stop and start it again."""
         with translated(f"restart {container}"):
-            self._api.restart(container, timeout=10 if timeout_s is None else round(timeout_s))
+            self._api.restart(container, timeout=10 if timeout_s is None else math.ceil(timeout_s))
 
     def kill(self, container: str, signal: str) -> None:
         """Send it a signal."""

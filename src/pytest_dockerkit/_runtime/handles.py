@@ -53,6 +53,7 @@ class RunningContainer(ContainerHandle):
         alias: what other containers find it by.
         image: its image.
         spec: what was asked for.
+        removed: whether it was removed, by a `with` or `remove()`.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class RunningContainer(ContainerHandle):
         self._remove = remove
         self._networks = list(networks)
         self._watch = HealthWatch(engine, container_id)
+        self.removed = False
         #: Called when it was removed, whoever did that through this handle.
         self.on_removed: list[Callable[[], object]] = []
         self.spec = spec
@@ -483,6 +485,7 @@ class RunningContainer(ContainerHandle):
     def remove(self) -> None:
         """Remove it with its unnamed volumes; once it is gone, nothing happens."""
         self._remove()
+        self.removed = True
         while self.on_removed:
             self.on_removed.pop()()
 

@@ -385,5 +385,5 @@ def _introduce(peers: Iterable[RunningContainer], spec: ContainerSpec, networks:
         return
     network = networks[spec.networks.index(ISOLATED)]
     for peer in peers:
-        if ISOLATED in peer.spec.networks and network not in peer.networks:
+        if ISOLATED in peer.spec.networks and network not in peer.networks and not peer.removed:
             network.connect(peer)

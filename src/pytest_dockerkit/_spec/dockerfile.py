@@ -224,7 +224,8 @@ def _copied(rest: str) -> list[str]:
 
 def _may_mean(source: str, name: str) -> bool:
     path = posixpath.normpath("/" + source).strip("/")
-    return not path or "$" in path or fnmatch.fnmatchcase(name, path)
+    # Variables are not put in here, and the engine's character classes are not Python's.
+    return not path or "$" in path or "[" in path or fnmatch.fnmatchcase(name, path)
 
 
 def without_unneeded_stages(text: str, target: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,13 +39,12 @@ class FixtureRef:
     """The value of another fixture, not known before that fixture is set up.
 
     Attributes:
-        kind: what the fixture gives (`image`, `container`, `network`, `volume`), or `any` for a
-            fixture that is not made by this plugin.
+        definition: the fixture, as pytest keeps it.
         find_name: gives the fixture's name in pytest; known once its module is imported.
     """
 
-    kind: str
-    find_name: Callable[[], str]
+    definition: object
+    find_name: Callable[[], str] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,53 @@
+"""Whether a Dockerfile copies what lies in the top directory of its context."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_dockerkit._spec.dockerfile import copies
+
+NAME = ".dockerkit.3e9dc887e2ff.Dockerfile"
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        "COPY . .",
+        "COPY . /app",
+        "copy / /app",
+        "ADD ./ /app",
+        "COPY ./. /app",
+        "COPY api/.. /app",
+        "COPY a.txt . /app",
+        "COPY * /app",
+        "COPY ./* /app",
+        "COPY .* /app",
+        "COPY [^a]* /app",
+        "COPY $SOURCE /app",
+        "COPY --chown=1:1 . /app",
+        'COPY [".", "/app"]',
+        'COPY --chown=1 [".", "/app"]',
+        "COPY \\\n  . /app",
+    ],
+)
+def test_these_may_copy_it(instruction: str) -> None:
+    assert copies(f"FROM busybox\n{instruction}\n", NAME)
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        "COPY api .",
+        "COPY api ./",
+        "COPY a b /",
+        "COPY api/* /app",
+        "COPY *.txt /app",
+        'COPY ["api", "."]',
+        "COPY --from=build . .",
+        "COPY --from=build /app .",
+        "RUN cp . /app",
+        "# COPY . .",
+    ],
+)
+def test_these_do_not_copy_it(instruction: str) -> None:
+    assert not copies(f"FROM busybox\n{instruction}\n", NAME)
