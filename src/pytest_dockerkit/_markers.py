@@ -64,10 +64,10 @@ def requests_of(item: pytest.Item) -> list[ContainerRequest]:
 
 
 def _read(item: pytest.Item, node: Any, mark: pytest.Mark) -> ContainerRequest:
-    directory = _directory(node, mark)
+    file = _file(node, mark)
     module = item.getparent(pytest.Module)
-    name_of = Place(directory, {} if module is None else vars(module.obj)).name_of
-    return read_marker(with_refs(mark.args, name_of), with_refs(mark.kwargs, name_of), directory)
+    name_of = Place(file, {} if module is None else vars(module.obj)).name_of
+    return read_marker(with_refs(mark.args, name_of), with_refs(mark.kwargs, name_of), file.parent)
 
 
 def one_request(item: pytest.Item, fixture: str) -> ContainerRequest:
@@ -182,10 +182,10 @@ def _is_fixture(item: pytest.Item, name: str) -> bool:
     return bool(manager.getfixturedefs(name, item))
 
 
-def _directory(node: Any, mark: pytest.Mark) -> Path:
-    """Find the directory of the file that a marker is written in."""
+def _file(node: Any, mark: pytest.Mark) -> Path:
+    """Find the file that a marker is written in."""
     path: Path = next(_files(node, mark), node.path)
-    return path.parent
+    return path
 
 
 def _files(node: Any, mark: pytest.Mark) -> Iterator[Path]:

@@ -26,7 +26,7 @@ def until_ready(
     *,
     timeout_s: float,
     shortest_s: float = 0.01,
-    longest_s: float = 0.1,
+    longest_s: float = 0.05,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Look:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 from pytest_dockerkit.errors import SpecError
 
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", re.IGNORECASE)
+_SIZE = re.compile(r"\s*(\d{1,19}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b)?\s*", re.IGNORECASE | re.ASCII)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-_PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|us|h|m|s)")
+_PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|us|h|m|s)", re.ASCII)
+
+#: The engine counts bytes, and the nanoseconds of durations, in 64 bits.
+#: Source: Engine API, HostConfig.Memory and HealthConfig.Interval, int64.
+_MOST = 2**63 - 1
+_MOST_S = _MOST / 1e9
+
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
 
 
@@ -19,10 +24,14 @@ def parse_size(field: str, value: object) -> int:
     Raises:
         SpecError: it is not a size.
     """
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    if isinstance(value, str) and (match := _SIZE.fullmatch(value)):
-        return int(float(match[1]) * 1024 ** _POWERS[match[2].lower()])
+    size: int | None = None
+    if isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    elif isinstance(value, str) and (match := _SIZE.fullmatch(value)):
+        power: int = 1024 ** _POWERS[match[2].lower()]
+        size = int(match[1]) * power if match[1].isdecimal() else int(float(match[1]) * power)
+    if size is not None and 0 <= size <= _MOST:
+        return size
     raise SpecError(
         f"{field}= is not a size",
         saw=f"{field}={value!r} ({type(value).__name__})",
@@ -36,15 +45,18 @@ def parse_seconds(field: str, value: object) -> float:
     Raises:
         SpecError: it is not a duration of zero or more.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
-        return float(value)
-    if isinstance(value, str):
+    seconds: int | float | None = None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value
+    elif isinstance(value, str):
         text = value.strip().lower()
         parts = _PARTS.findall(text)
         if parts and "".join(number + unit for number, unit in parts) == text:
-            return sum(float(number) * _SECONDS[unit] for number, unit in parts)
-        if re.fullmatch(r"\d+(\.\d+)?", text):
-            return float(text)
+            seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        elif re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
+            seconds = float(text)
+    if seconds is not None and 0 <= seconds <= _MOST_S:
+        return float(seconds)
     raise SpecError(
         f"{field}= is not a duration",
         saw=f"{field}={value!r} ({type(value).__name__})",
@@ -56,7 +68,8 @@ def show_size(size_bytes: int) -> str:
     """Write a size as people read it: `6 MiB`, `1.5 GiB`, `512 bytes`."""
     for unit, power in (("GiB", 3), ("MiB", 2), ("KiB", 1)):
         if size_bytes >= 1024**power:
-            return f"{size_bytes / 1024**power:.1f} {unit}".replace(".0 ", " ")
+            # Cut, not rounded: what is below a limit must not read as the limit.
+            return f"{size_bytes * 10 // 1024**power / 10:.1f} {unit}".replace(".0 ", " ")
     return f"{size_bytes} bytes"
 
 

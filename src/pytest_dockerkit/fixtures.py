@@ -6,12 +6,14 @@ import dataclasses
 import inspect
 import sys
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dockerkit._names import check_alias, slug
+from pytest_dockerkit._names import check_alias, nearest, slug
 from pytest_dockerkit._run import CONTAINERS, containers_of, scope_of, session_of
 from pytest_dockerkit._runtime.scope import ScopeInstance
 from pytest_dockerkit._spec.container import ContainerSpec, refuse_unknown
@@ -140,8 +142,10 @@ def volume_fixture(
 class Place:
     """Where a factory or a marker stands: what relative paths start from, and where fixtures have their names."""
 
-    def __init__(self, directory: Path, *names: Mapping[str, Any]) -> None:
-        self.directory = directory
+    def __init__(self, file: Path, *names: Mapping[str, Any], line: int = 1) -> None:
+        self.directory = file.parent
+        self.file = file
+        self.line = line
         self._names = names
 
     @classmethod
@@ -150,12 +154,23 @@ class Place:
         # This function, the factory, and what keeps our frames out of its errors.
         frame = sys._getframe(3)  # noqa: SLF001  - there is no other way to know it
         # A class body's names are its frame's locals; they are complete once its module is imported.
-        return cls(Path(frame.f_code.co_filename).parent, frame.f_locals, frame.f_globals)
+        return cls(Path(frame.f_code.co_filename), frame.f_locals, frame.f_globals, line=frame.f_lineno)
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Place:
         """Give the place of a function."""
-        return cls(Path(function.__code__.co_filename).parent, function.__globals__)
+        code = function.__code__
+        return cls(Path(code.co_filename), function.__globals__, line=code.co_firstlineno)
+
+    @property
+    def module(self) -> str:
+        """The module's name, where names are known at all."""
+        return str(self._names[-1].get("__name__", "")) if self._names else ""
+
+    def fixtures(self) -> Iterator[str]:
+        """Give the names of the fixtures that the file has."""
+        for names in self._names:
+            yield from (name for name, value in names.items() if isinstance(value, _Definition))
 
     def name_of(self, definition: Any) -> str:
         """Find the name that a fixture has in pytest."""
@@ -167,7 +182,7 @@ class Place:
                     return name
         raise SpecError(
             "a fixture was given that has no name where it is used",
-            saw=f"{definition!r}",
+            saw=f"{definition.__name__}_fixture(…), given to another in {self.file}",
             mend="import it into the module, or assign it to a name there",
         )
 
@@ -179,6 +194,11 @@ class _Factory:
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        # Where pytest says that the fixture is, as in `pytest --fixtures`: where it was written.
+        made_here = _made_here.__code__.replace(co_filename=str(place.file), co_firstlineno=place.line)
+        self.__wrapped__: Callable[..., Any] = FunctionType(made_here, {})
+        self.__module__ = place.module
+        self.__doc__ = f"Made with {self.__name__}_fixture()."
 
     def needs(self) -> Iterator[str]:
         """Give the names of the fixtures that it needs; called when pytest registers it."""
@@ -190,7 +210,11 @@ class _Factory:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        names = dict.fromkeys(["request", *self.needs()])
+        try:
+            names = dict.fromkeys(["request", *self.needs()])
+        except SpecError as failure:
+            # Any other exception pytest would put into a sentence of its own, which names our objects.
+            raise pytest.fail.Exception(str(failure), pytrace=False) from None
         return inspect.Signature([inspect.Parameter(each, inspect.Parameter.KEYWORD_ONLY) for each in names])
 
     def __call__(self, request: pytest.FixtureRequest, **needed: Any) -> Any:
@@ -212,11 +236,21 @@ class _Container(_Factory):
         super().__init__(place)
         self._given = given or {}
         self._function = function
+        if function is not None:
+            self.__wrapped__ = function
+            self.__doc__ = function.__doc__ or self.__doc__
         if function is None and (
             "image" in self._given or "build" in self._given or "dockerfile_text" in self._given
         ):
             # Wrong values are told where they were written, not when the fixture is first used.
             container_from(self._given)
+
+    def __get__(self, instance: object, owner: type | None = None) -> _Container:
+        if self._function is None or instance is None:
+            return self
+        bound = copy(self)
+        bound._function = self._function.__get__(instance, owner)  # noqa: SLF001  - a copy of our own
+        return bound
 
     def needs(self) -> Iterator[str]:
         if self._function is not None:
@@ -227,6 +261,9 @@ class _Container(_Factory):
         spec = self._spec(request, needed).anchored(self.place.directory)
         name = request.fixturename or "container"
         alias = spec.name or (check_alias("name", name) if name.isascii() else slug(name))
+        for need in spec.depends_on:
+            if isinstance(need, str):
+                _depend(request, need, self.place)
         container = start(request, spec, alias)
         request.addfinalizer(container.remove)
         return container
@@ -237,7 +274,7 @@ class _Container(_Factory):
                 key: request if key == "request" else needed[key]
                 for key in inspect.signature(self._function).parameters
             }
-            spec = self._function(**arguments)
+            spec = self._of_test(self._function, request)(**arguments)
             if isinstance(spec, ContainerSpec):
                 return spec
             raise SpecError(
@@ -250,6 +287,14 @@ class _Container(_Factory):
         if isinstance(chosen, Mapping):
             return container_from({**given, **chosen})
         return container_from(given if chosen is None else {**given, "image": chosen})
+
+    @staticmethod
+    def _of_test(function: Callable[..., Any], request: pytest.FixtureRequest) -> Callable[..., Any]:
+        """Bind a method to the test's own instance; pytest has bound it to another of the class."""
+        instance = request.instance
+        if not inspect.ismethod(function) or not isinstance(instance, type(function.__self__)):
+            return function
+        return MethodType(function.__func__, instance)
 
 
 class _Image(_Factory):
@@ -277,8 +322,8 @@ class _Thing(_Factory):
     """A network or a volume."""
 
     def __init__(self, place: Place, kind: str, spec: NetworkSpec | VolumeSpec) -> None:
-        super().__init__(place)
         self.__name__ = kind
+        super().__init__(place)
         self._spec = spec
 
     def setup(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> Any:  # noqa: ARG002
@@ -360,6 +405,33 @@ def filled(value: Any, needed: Callable[[str], Any]) -> Any:
     if isinstance(value, list | tuple):
         return [filled(each, needed) for each in value]
     return value
+
+
+def _made_here() -> None:
+    """Stand for a fixture that no function of the user's makes."""
+
+
+def _depend(request: pytest.FixtureRequest, need: str, place: Place) -> None:
+    """Set up a fixture that `depends_on=` names by its text."""
+    try:
+        request.getfixturevalue(need)
+    except pytest.FixtureLookupError as failure:
+        if failure.argname != need:
+            raise
+        above = [each.fixturename for each in request._iter_chain()]  # noqa: SLF001  - pytest tells it nowhere else
+        if need in above:
+            circle = [*above[: above.index(need) + 1][::-1], need]
+            raise SpecError(
+                "containers depend on each other in a circle",
+                saw=" → ".join(map(str, circle)),
+                mend="drop one of the depends_on=",
+            ) from None
+        best = nearest(need, {*request.fixturenames, *place.fixtures()} - {request.fixturename})
+        raise SpecError(
+            f"container {request.fixturename!r} depends on {need!r}, which is no fixture here",
+            saw=f"depends_on={need!r}",
+            mend=f"did you mean {best!r}?" if best else "name a container fixture, or pass the fixture itself",
+        ) from None
 
 
 def start(request: pytest.FixtureRequest, spec: ContainerSpec, alias: str) -> RunningContainer:

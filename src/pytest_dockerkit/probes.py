@@ -16,7 +16,6 @@ from pytest_dockerkit._poll import Look
 from pytest_dockerkit._spec import checks
 from pytest_dockerkit._spec.ports import port_key
 from pytest_dockerkit._spec.probe import Probe
-from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import SpecError, without_our_frames
 
 if TYPE_CHECKING:
@@ -42,6 +41,8 @@ _CONNECT_S = 0.25
 #: How long a connection through a port proxy must last to count, in seconds. A proxy accepts before the
 #: service listens, and hangs up as soon as it has found nobody behind it: on one machine well under 10 ms.
 _HELD_S = 0.1
+
+_STATUS = "status=200, or status=(200, 204)"
 
 #: How long one HTTP answer may take, in seconds.
 _ANSWER_S = 2.0
@@ -193,8 +194,7 @@ def port(number: int | str) -> Probe:
     Raises:
         SpecError: it is no port, or no TCP port.
     """
-    if not port_key(number).endswith("/tcp"):
-        raise SpecError("only TCP ports can be probed", saw=repr(number), mend="probes.log(…) or probes.command(…)")
+    _check_tcp(number)
     return _Port(number)
 
 
@@ -223,12 +223,20 @@ def http(
     """
     if not isinstance(path, str) or not path.startswith("/"):
         raise SpecError("an HTTP path begins with '/'", saw=repr(path), mend='probes.http("/health", port=3080)')
+    if not re.fullmatch(r"[!-~]+", path):
+        raise SpecError("an HTTP path is ASCII without spaces", saw=repr(path), mend="urllib.parse.quote() writes it so")
     if port is not None:
-        port_key(port)
+        _check_tcp(port)
     if body is not None:
         _check_pattern(body)
-    wanted = status if isinstance(status, int) else tuple(status)
-    return _Http(path, port, wanted, FrozenMapping(headers or {}), tls, body)
+    if not isinstance(tls, bool | ssl.SSLContext):
+        raise checks.wrong_type("tls", tls, "tls=True, or tls= an ssl.SSLContext")
+    wanted = checks.sequence("status", (status,) if isinstance(status, int) else status, _STATUS)
+    if not wanted:
+        raise checks.wrong_type("status", status, _STATUS)
+    codes = tuple(checks.whole_number("status", each, least=100) for each in wanted)
+    asked = checks.text_mapping("headers", {} if headers is None else headers, 'headers={"Host": "shop.test"}')
+    return _Http(path, port, codes[0] if isinstance(status, int) else codes, asked, tls, body)
 
 
 @without_our_frames
@@ -255,19 +263,22 @@ def command(argv: str | Sequence[str]) -> Probe:
     return _Command(taken)
 
 
+@without_our_frames
 def exited(code: int | None = 0) -> Probe:
     """Ready when the container has ended with this exit code; None takes any. For one-shot containers."""
-    return _Exited(code)
+    return _Exited(None if code is None else checks.whole_number("code", code, least=0))
 
 
+@without_our_frames
 def all_of(*several: Probe) -> Probe:
     """Ready when all of the probes are."""
-    return _All(several)
+    return _All(_several("all_of", several))
 
 
+@without_our_frames
 def any_of(*several: Probe) -> Probe:
     """Ready when one of the probes is."""
-    return _Any(several)
+    return _Any(_several("any_of", several))
 
 
 def as_look(outcome: Look | bool, probe: Probe) -> Look:  # noqa: FBT001  - what a probe may return
@@ -275,10 +286,26 @@ def as_look(outcome: Look | bool, probe: Probe) -> Look:  # noqa: FBT001  - what
     return outcome if isinstance(outcome, Look) else Look(bool(outcome), f"{type(probe).__name__}: {outcome}")
 
 
+def _several(name: str, probes: tuple[object, ...]) -> tuple[Probe, ...]:
+    taken = tuple(each for each in probes if isinstance(each, Probe) and not isinstance(each, type))
+    if not probes or len(taken) < len(probes):
+        raise SpecError(
+            f"{name}() takes one probe or more", saw=repr(probes), mend=f"probes.{name}(probes.port(80), probes.log(…))"
+        )
+    return taken
+
+
+def _check_tcp(number: object) -> None:
+    if not port_key(number).endswith("/tcp"):
+        raise SpecError("only TCP ports can be probed", saw=repr(number), mend="probes.log(…) or probes.command(…)")
+
+
 def _check_pattern(pattern: object) -> None:
     try:
-        re.compile(pattern)  # type: ignore[call-overload]  # anything may have been given
-    except (re.error, TypeError) as failure:
+        if not isinstance(pattern, str):
+            raise checks.wrong_type("pattern", pattern, 'a text, such as r"ready to accept connections"')
+        re.compile(pattern)
+    except re.error as failure:
         raise SpecError(
             "it is no regular expression", saw=f"{pattern!r}: {failure}", mend="see the re module"
         ) from None

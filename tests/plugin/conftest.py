@@ -7,7 +7,7 @@ import json
 import pkgutil
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,14 +79,18 @@ class Outcome:
         """
         wanted = "\n" + textwrap.dedent(sentences).strip("\n") + "\n"
         # pytest marks the lines of an error, and indents them as the source line that raised it.
-        plain = re.sub(r"(?m)(?:^E +.*\n)+", lambda match: textwrap.dedent(re.sub("(?m)^E", " ", match[0])), self.text)
+        plain = re.sub(
+            r"(?m)(?:^E +.*\n)+", lambda match: textwrap.dedent(re.sub("(?m)^E", " ", match[0])), self.text
+        )
         assert plain.count(wanted) == times, f"{wanted}\nis not {times} times in\n\n{self.text}"
         assert "pytest_dockerkit/" not in self.text
         return self
 
     def ended(self, **counts: int) -> Outcome:
         """Hold the run against how many tests were to pass, fail, …; shows its output if they did not."""
-        found = {key: value for key, value in self.result.parseoutcomes().items() if key not in ("seconds", "warnings")}
+        found = {
+            key: value for key, value in self.result.parseoutcomes().items() if key not in ("seconds", "warnings")
+        }
         assert found == counts, self.text
         return self
 
@@ -146,17 +150,17 @@ def leftovers(run_id: str) -> list[str]:
     """Name what the engine still has of a run: containers, networks, volumes."""
     client = docker.from_env()
     try:
-        chosen = {"filters": {"label": f"{RUN_LABEL}={run_id}"}}
-        found = [each.name for each in client.containers.list(all=True, **chosen)]
-        found += [each.name for each in client.networks.list(**chosen)]
-        return [str(name) for name in found + [each.name for each in client.volumes.list(**chosen)]]
+        label = f"{RUN_LABEL}={run_id}"
+        found = [each.name for each in client.containers.list(all=True, filters={"label": label})]
+        found += [each.name for each in client.networks.list(filters={"label": label})]
+        return [str(name) for name in found + [each.name for each in client.volumes.list(filters={"label": label})]]
     finally:
         client.close()
 
 
 @pytest.fixture
-def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Suite]:
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
     """An inner suite, with a state directory of its own, so that it can be seen to be empty afterwards."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "state"))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    yield Suite(pytester)
+    return Suite(pytester)

@@ -7,9 +7,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import docker
-import pytest
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.plugin.conftest import Suite
 
 #: Stays until it is killed; quick to start, since it has no network of its own.
@@ -18,7 +19,9 @@ STAYS = '"busybox:stable", command="sleep 600", network="none"'
 
 def test_fixtures_are_passed_to_each_other_as_objects(suite: Suite) -> None:
     """Images, networks, volumes and dependencies; what is needed is set up first, and found by name."""
-    suite.write({"app/Dockerfile": 'FROM busybox:stable AS base\nENV STAGE=api\nFROM base AS api\nCMD ["sleep", "600"]\n'})
+    suite.write(
+        {"app/Dockerfile": 'FROM busybox:stable AS base\nENV STAGE=api\nFROM base AS api\nCMD ["sleep", "600"]\n'}
+    )
     outcome = suite.run(
         """
         from pytest_dockerkit import Image, Network, Volume
@@ -158,18 +161,18 @@ def test_each_scope_instance_has_a_container_of_its_own(suite: Suite) -> None:
 def test_params_run_the_tests_once_with_each(suite: Suite) -> None:
     """An image, a mapping of fields or a spec takes the place of what is given; ids name them."""
     outcome = suite.run(
-        f"""
+        """
         from pytest_dockerkit import ContainerSpec, container_fixture
 
         box = container_fixture(
-            command="sleep 600", network="none", env={{"CASE": "default"}},
-            params=["busybox:stable", {{"image": "busybox:stable", "env": {{"CASE": "mapping"}}}},
-                    ContainerSpec(image="busybox:stable", env={{"CASE": "spec"}})],
+            command="sleep 600", network="none", env={"CASE": "default"},
+            params=["busybox:stable", {"image": "busybox:stable", "env": {"CASE": "mapping"}},
+                    ContainerSpec(image="busybox:stable", env={"CASE": "spec"})],
             ids=["image", "fields", "spec"],
         )
 
         def test_box(box, request):
-            wanted = {{"image": "default", "fields": "mapping", "spec": "default"}}
+            wanted = {"image": "default", "fields": "mapping", "spec": "default"}
             assert box.exec(["sh", "-c", "echo $CASE"]).stdout.strip() == wanted[request.node.callspec.id]
         """,
         "-v",
@@ -294,7 +297,7 @@ def test_a_class_body_may_hold_fixtures(suite: Suite) -> None:
 def test_a_decorated_method_of_a_class_is_a_fixture(suite: Suite) -> None:
     """As with pytest's own, its first parameter is the test's instance."""
     outcome = suite.run(
-        f"""
+        """
         from pytest_dockerkit import ContainerSpec, container_fixture
 
         class TestIt:
@@ -303,7 +306,7 @@ def test_a_decorated_method_of_a_class_is_a_fixture(suite: Suite) -> None:
             @container_fixture
             def box(self, request):
                 return ContainerSpec(image="busybox:stable", command="sleep 600", network="none",
-                                     env={{"WORD": self.word, "NAME": request.fixturename}})
+                                     env={"WORD": self.word, "NAME": request.fixturename})
 
             def test_box(self, box):
                 assert box.exec(["sh", "-c", "echo $NAME $WORD"]).stdout == "box of the class\\n"
@@ -348,7 +351,7 @@ def test_fixtures_may_be_imported_from_another_module(suite: Suite) -> None:
 
 def test_a_fixture_without_a_name_in_reach_is_told(suite: Suite) -> None:
     outcome = suite.run(
-        f"""
+        """
         from pytest_dockerkit import container_fixture, network_fixture
 
         web = container_fixture("busybox:stable", network=network_fixture())
@@ -358,10 +361,11 @@ def test_a_fixture_without_a_name_in_reach_is_told(suite: Suite) -> None:
         """
     )
     outcome.ended(errors=1)
+    place = suite.path / "test_inner.py"
     outcome.says(
-        """
+        f"""
         a fixture was given that has no name where it is used
-          saw:  network_fixture() for web
+          saw:  network_fixture(…), given to another in {place}
           mend: import it into the module, or assign it to a name there
         """
     )
@@ -378,7 +382,7 @@ def test_names_make_aliases(suite: Suite) -> None:
         größe = container_fixture({STAYS})
 
         def test_it(my_db, named, größe):
-            assert [my_db.alias, named.alias, größe.alias] == ["my_db", "db.example", "gro-e"]
+            assert [my_db.alias, named.alias, größe.alias] == ["my_db", "db.example", "groe"]
         """
     )
     outcome.ended(passed=1)
@@ -392,7 +396,8 @@ def test_the_kit_makes_what_a_test_decides_at_run_time(suite: Suite) -> None:
         from pathlib import Path
         import docker
         import pytest
-        from pytest_dockerkit import ContainerSpec, ImageSpec, NetworkSpec, SpecError
+        from pytest_dockerkit import ContainerSpec, ImageSpec, NetworkSpec
+        from pytest_dockerkit.errors import SpecError
 
         kept = []
 
@@ -576,3 +581,95 @@ def test_images_stay_for_the_next_run(suite: Suite, request: pytest.FixtureReque
     request.addfinalizer(lambda: client.images.remove(found[1]))
     first.says("images: 1 built, 0 from cache; all removed, images kept")
     suite.run(source).ended(passed=1).says("images: 0 built, 1 from cache; all removed, images kept")
+
+
+def test_dependencies_by_name_are_told_when_they_are_wrong(suite: Suite) -> None:
+    """A name that no fixture has, with the nearest, and a circle."""
+    outcome = suite.run(
+        f"""
+        from pytest_dockerkit import container_fixture
+
+        db = container_fixture({STAYS})
+        api = container_fixture({STAYS}, depends_on=["dbb"])
+        left = container_fixture({STAYS}, depends_on=["right"])
+        right = container_fixture({STAYS}, depends_on=["left"])
+
+        def test_unknown(api):
+            pass
+
+        def test_circle(left):
+            pass
+        """
+    )
+    outcome.ended(errors=2)
+    outcome.says(
+        """
+        container 'api' depends on 'dbb', which is no fixture here
+          saw:  depends_on='dbb'
+          mend: did you mean 'db'?
+        """
+    )
+    outcome.says(
+        """
+        containers depend on each other in a circle
+          saw:  left → right → left
+          mend: drop one of the depends_on=
+        """
+    )
+
+
+def test_fixtures_are_listed_where_they_are_written(suite: Suite) -> None:
+    """`pytest --fixtures` names file and line, and the docstring of a function."""
+    listed = suite.run(
+        f"""
+        from pytest_dockerkit import ContainerSpec, container_fixture, network_fixture
+
+        net = network_fixture()
+        db = container_fixture({STAYS})
+
+        @container_fixture
+        def worker(db):
+            "Does the work."
+            return ContainerSpec(image="busybox:stable")
+
+        def test_it(worker, net):
+            pass
+        """,
+        "--fixtures",
+    ).result.stdout
+    listed.fnmatch_lines(
+        [
+            "*fixtures defined from test_inner*",
+            "net -- test_inner.py:4",
+            "    Made with network_fixture().",
+            "db -- test_inner.py:5",
+            "    Made with container_fixture().",
+            "worker -- test_inner.py:7",
+            "    Does the work.",
+        ]
+    )
+    suite.run_files("--fixtures-per-test").result.stdout.fnmatch_lines(["worker -- test_inner.py:7"])
+
+
+def test_markers_take_fixtures_as_well(suite: Suite) -> None:
+    """Images, networks, volumes and dependencies, as objects."""
+    outcome = suite.run(
+        """
+        import pytest
+        from pytest_dockerkit import container_fixture, image_fixture, network_fixture, volume_fixture
+
+        base = image_fixture(dockerfile_text="FROM busybox:stable\\nENV A=built")
+        backend = network_fixture(internal=True, scope="module")
+        data = volume_fixture(scope="module")
+        db = container_fixture(base, command="sleep 600", network=backend, volumes={"/data": data}, scope="module")
+
+        @pytest.mark.container(base, command="sleep 600", network=[backend], volumes={"/data": data},
+                               depends_on=[db], scope="module")
+        def test_it(container, backend, base, request):
+            assert container.image is base and container.networks == (backend,)
+            container.exec(["sh", "-c", "ping -c 1 db && echo $A > /data/file"], check=True)
+            assert request.getfixturevalue("db").read_file("/data/file") == "built\\n"
+        """
+    )
+    outcome.ended(passed=1)
+    assert outcome.names == ["db", "container"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import pytest
-
 if TYPE_CHECKING:
+    import pytest
+
     from tests.plugin.conftest import Suite
 
 #: Stays until it is killed; quick to start, since it has no network of its own.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_dockerkit._engine.buildkit import Trace
 from pytest_dockerkit._engine.context import archive
 from pytest_dockerkit._engine.translate import translated
-from pytest_dockerkit._spec.dockerfile import copies, without_unneeded_stages
+from pytest_dockerkit._spec.dockerfile import copies, needs_buildkit, without_unneeded_stages
 from pytest_dockerkit.errors import BuildError
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ _PIECE_BYTES = 1024 * 1024
 #: How many lines of a failing instruction's output an error shows.
 _SHOWN_LINES = 20
 
-_BUILDKIT_ONLY = re.compile(
-    r"^\s*(?:RUN|COPY|ADD)\s+(?:.*--(?:mount|link|chmod|parents|exclude|network|security)\b|.*<<)",
-    re.MULTILINE | re.IGNORECASE,
-)
 _STEP = re.compile(r"Step \d+/\d+ : (.*)")
 
 
@@ -62,7 +58,7 @@ class ApiBuilder:
 
     def _classic(self, request: BuildRequest) -> None:
         step, output = "", ""
-        text = without_unneeded_stages(request.context.dockerfile, request.target)
+        text = without_unneeded_stages(request.context.dockerfile, request.target, request.args)
         with archive(request.context, dockerfile=text, hide_added=request.context.added) as packed:
             for line in self._answers(request, packed, version="1"):
                 said = str(line.get("stream", ""))
@@ -118,7 +114,7 @@ def _needs_classic(request: BuildRequest) -> bool:
     """
     context = request.context
     shows_it = context.added and copies(context.dockerfile, context.dockerfile_name)
-    return shows_it and not _BUILDKIT_ONLY.search(context.dockerfile)
+    return shows_it and not needs_buildkit(context.dockerfile)
 
 
 def _failure(request: BuildRequest, step: str, output: str, error: str) -> BuildError:

@@ -9,6 +9,7 @@ from typing import Any
 import docker
 import docker.errors
 import requests.exceptions
+from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.context import ContextAPI
 from docker.utils import kwargs_from_env
 
@@ -29,8 +30,12 @@ def connect(host: str | None = None, context: str | None = None) -> tuple[docker
     """
     options, how = _options(host, context)
     try:
-        client = docker.DockerClient(version="auto", timeout=CALL_TIMEOUT_S, **options)
-        facts = _facts(client, options.get("base_url") or how)
+        # docker-py's "auto" asks for the version as well, and keeps only a part of the answer.
+        asking = docker.APIClient(version=MINIMUM_DOCKER_API_VERSION, timeout=CALL_TIMEOUT_S, **options)
+        said = asking.version(api_version=False)
+        asking.close()
+        client = docker.DockerClient(version=str(said["ApiVersion"]), timeout=CALL_TIMEOUT_S, **options)
+        facts = _facts(said, options.get("base_url") or how)
     except (docker.errors.DockerException, requests.exceptions.RequestException, ValueError) as failure:
         raise EngineUnavailableError(
             f"no Docker engine answers at {options.get('base_url') or how}",
@@ -81,8 +86,7 @@ def _usual_socket() -> str:
     return f"unix://{there}"
 
 
-def _facts(client: docker.DockerClient, host: str) -> EngineFacts:
-    said = client.api.version(api_version=False)
+def _facts(said: dict[str, Any], host: str) -> EngineFacts:
     major, _, minor = str(said["ApiVersion"]).partition(".")
     parts = [str(each.get("Name", "")) for each in said.get("Components") or ()]
     return EngineFacts(

@@ -15,6 +15,8 @@ from typing import IO, TYPE_CHECKING
 
 from docker.utils.build import PatternMatcher
 
+from pytest_dockerkit.errors import SpecError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -111,9 +113,18 @@ def _ignored(spec: ImageSpec, root: Path) -> list[str]:
     own = Path(f"{spec.dockerfile}.dockerignore") if spec.dockerfile_text is None else None
     for path in (own, root / ".dockerignore"):
         if path is not None and path.is_file():
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            lines = _ignore_file(path).splitlines()
             return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     return []
+
+
+def _ignore_file(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as failure:
+        raise SpecError(
+            "the ignore file of the context cannot be read", saw=f"{path}: {failure}", mend="a readable UTF-8 file"
+        ) from None
 
 
 def _members(root: Path, ignored: list[str]) -> Iterator[str]:

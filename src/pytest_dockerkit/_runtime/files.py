@@ -166,10 +166,14 @@ def unpack(pieces: Iterable[bytes], target: Path, name: str) -> Path:
         for member in tar:
             # The archive names everything below the last part of its path; that part becomes the target's name.
             below = PurePosixPath(member.name).parts[1:]
-            member.name = str(PurePosixPath(final.name, *below))
+            member.name = str(PurePosixPath(*below)) if below else final.name
+            if member.islnk():
+                member.linkname = str(PurePosixPath(*PurePosixPath(member.linkname).parts[1:]))
             try:
-                tar.extract(member, final.parent, filter="data")
-            except tarfile.FilterError as failure:
+                if below and final.is_symlink():
+                    raise tarfile.LinkOutsideDestinationError(member, str(final.resolve()))
+                tar.extract(member, final if below else final.parent, filter="data")
+            except (tarfile.FilterError, tarfile.StreamError, KeyError) as failure:
                 raise ContainerFileError(
                     f"{name} cannot be copied out",
                     saw=str(failure),

@@ -56,19 +56,20 @@ class HealthWatch:
         return self._try_command(facts, seen)
 
     def _try_command(self, facts: dict[str, Any], seen: str) -> Look:
+        code: int | None = None
         try:
-            if self._session is None:
+            if self._session is not None:
+                code = self._engine.containers.exec_result(self._session)
+                if code is None:
+                    return Look(ready=False, seen=f"{seen}; its health command still runs")
+                self.passed = code == 0
+            if not self.passed:
+                # At once, since its result is not seen before the next look.
                 self._session = self._engine.containers.begin_exec(self._id, _argv(facts["Config"]))
-                return Look(ready=False, seen=seen)
-            code = self._engine.containers.exec_result(self._session)
         except (ConflictError, NotOnEngineError):
             # It has ended between the two calls; the next look at it says how.
             return Look(ready=False, seen=seen)
-        if code is None:
-            return Look(ready=False, seen=f"{seen}; its health command still runs")
-        self._session = None
-        self.passed = code == 0
-        return Look(self.passed, f"{seen}; its health command ended with {code}")
+        return Look(self.passed, seen if code is None else f"{seen}; its health command ended with {code}")
 
 
 def _interval_ns(facts: dict[str, Any]) -> int:

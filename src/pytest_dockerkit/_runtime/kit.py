@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _Group:
-    """The containers that one test has made, and the networks and volumes that go with the last of them.
+    """The containers that one test has made, and the networks that go with the last of them.
 
     A kit lives as long as the session, but networks are few: Docker's own pools hold about thirty.
     """
@@ -97,7 +97,13 @@ class Kit:
         test, peers, mine = self._current_test()
         alias = wanted.name or self._alias(wanted, test)
         group = self._groups.setdefault(test, _Group(f"kit {test}"))
-        container = group.run(lambda: self._session.run(wanted.anchored(base), group.scope, alias=alias, peers=peers))
+        # What one container has written is there for the next of the test: volumes outlive the last one.
+        volumes = ScopeInstance("kit", f"kit volumes {test}", self._scope.at_end)
+        container = group.run(
+            lambda: self._session.run(
+                wanted.anchored(base), group.scope, alias=alias, peers=peers, volumes_scope=volumes
+            )
+        )
         self._scope.at_end(container.remove)
         mine.append(container)
         return container

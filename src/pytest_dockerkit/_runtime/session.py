@@ -108,6 +108,7 @@ class Session:
         alias: str,
         group: object = "",
         peers: Iterable[RunningContainer] = (),
+        volumes_scope: ScopeInstance | None = None,
     ) -> RunningContainer:
         """Start a container and wait until it is ready; the caller removes it.
 
@@ -117,6 +118,7 @@ class Session:
             alias: what others find it by.
             group: within the scope, containers of one group share their isolated network.
             peers: containers of the same test; it reaches them, and they it, by name.
+            volumes_scope: for how long the volumes are kept, where that is longer.
 
         Raises:
             DockerkitError: it cannot be had; whatever was made of it is removed.
@@ -126,7 +128,7 @@ class Session:
         if spec.read_only and spec.files:
             image = self._with_files(spec, image, scope, alias)
         networks = [self._network_for(each, scope, group) for each in spec.networks]
-        volumes = self._volumes_for(spec, scope, group)
+        volumes = self._volumes_for(spec, volumes_scope or scope, group)
         _introduce(peers, spec, networks)
         name = object_name(self.run_id, alias)
         try:

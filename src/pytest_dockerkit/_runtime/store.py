@@ -88,7 +88,7 @@ class ImageStore:
             # Whoever held the lock may have pulled it while we waited; "always" means once for each process.
             facts = images.find(reference) if policy == "missing" else None
             if facts is None:
-                images.pull(reference, platform)
+                self._pull(reference, platform)
                 self._session.note("pulled", reference)
                 facts = images.find(reference)
         if facts is None:
@@ -98,6 +98,16 @@ class ImageStore:
                 mend="look at `docker images`; something else may be removing images",
             )
         return Image(self._session, facts, reference, cached=False)
+
+    def _pull(self, reference: str, platform: str | None) -> None:
+        images = self._session.engine.images
+        try:
+            images.pull(reference, platform)
+        except ImageNotFoundError as failure:
+            if images.find(reference) is not None:
+                failure.what = f"the image {reference} is on the engine, but cannot be pulled anew"
+                failure.mend = f"pull='missing' takes the one that is there; else {failure.mend}"
+            raise
 
     def _built(self, spec: ImageSpec) -> Image:
         _refuse_what_cannot_be_done(spec)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from pytest_dockerkit._names import NAME_LABEL, RUN_LABEL
 from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import SpecError
 
@@ -76,7 +77,8 @@ def argv(field: str, value: object) -> tuple[str, ...]:
                 f"{field}= cannot be split into arguments", saw=f"{value!r}: {failure}", mend=example
             ) from None
     arguments = sequence(field, value, example)
-    if not all(isinstance(each, str | Path) for each in arguments):
+    # A set has no order.
+    if isinstance(value, set | frozenset) or not all(isinstance(each, str | Path) for each in arguments):
         raise wrong_type(field, value, example)
     return tuple(str(each) for each in arguments)
 
@@ -91,6 +93,15 @@ def text_mapping(field: str, value: object, example: str) -> FrozenMapping[str, 
             raise SpecError(f"{field}= has a key that is not a text", saw=f"{key!r}", mend=example)
         taken[key] = _as_text(f"{field}[{key!r}]", each, example)
     return FrozenMapping(taken)
+
+
+def labels(field: str, value: object) -> FrozenMapping[str, str]:
+    """Take labels beside the plugin's own."""
+    taken = text_mapping(field, value, f'{field}={{"key": "value"}}')
+    for ours in (RUN_LABEL, NAME_LABEL):
+        if ours in taken:
+            raise SpecError(f"{field}= holds a label of the plugin's own", saw=ours, mend="choose another key")
+    return taken
 
 
 def _as_text(field: str, value: object, example: str) -> str:
@@ -134,3 +145,17 @@ def path(field: str, value: object) -> Path:
     if isinstance(value, str) and value:
         return Path(value)
     raise wrong_type(field, value, f'{field}="some/path"')
+
+
+def resolved(field: str, base: Path, given: Path) -> Path:
+    """Make a path of this machine absolute, whether anything is there or not."""
+    try:
+        found = (base / given.expanduser()).resolve()
+        found.exists()
+    except (OSError, RuntimeError, ValueError) as failure:
+        # RuntimeError: there is no home of that name; ValueError: a NUL is in it.
+        why = failure.strerror if isinstance(failure, OSError) else failure
+        raise SpecError(
+            f"{field}= is a path that cannot be", saw=f"{str(given)[:200]!r}: {why}", mend="correct the path"
+        ) from None
+    return found

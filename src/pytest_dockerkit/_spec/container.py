@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -9,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pytest_dockerkit._names import NAME_LABEL, RUN_LABEL, check_alias, did_you_mean
+from pytest_dockerkit._names import check_alias, did_you_mean
 from pytest_dockerkit._spec import checks, mounts
 from pytest_dockerkit._spec.env_file import read_env_file
 from pytest_dockerkit._spec.healthcheck import HealthCheck
@@ -40,7 +41,7 @@ MIN_CPUS = 0.01
 #: How long readiness may take when nothing is said, in seconds.
 DEFAULT_TIMEOUT_S = 60.0
 
-_SIGNAL = re.compile(r"(SIG)?[A-Z0-9+-]+|\d+")
+_SIGNAL = re.compile(r"(SIG)?[A-Z][A-Z0-9]*([+-]\d+)?|[1-9]\d?", re.ASCII)
 _CAPABILITY = re.compile(r"(CAP_)?[A-Z_]+|ALL", re.IGNORECASE)
 
 Empty: FrozenMapping[str, Any] = FrozenMapping()
@@ -146,7 +147,7 @@ class ContainerSpec:
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
             value = getattr(self, name)
-            if value is not None:
+            if value is not None or name not in _MAY_BE_NONE:
                 object.__setattr__(self, name, check(name, value))
         self._check_together()
 
@@ -314,7 +315,7 @@ def refuse_unknown(given: Mapping[str, Any], known: Sequence[str]) -> None:
 
 
 def _existing(field_name: str, base: Path, path: Path) -> Path:
-    found = (base / path.expanduser()).resolve()
+    found = checks.resolved(field_name, base, path)
     if found.exists():
         return found
     raise SpecError(
@@ -332,8 +333,12 @@ def _existing_paths(field_name: str, base: Path, given: Mapping[str, Any]) -> di
 
 def _env(name: str, value: object) -> FrozenMapping[str, str]:
     env = checks.text_mapping(name, value, f'{name}={{"NAME": "value"}}')
-    for key in env:
+    for key, each in env.items():
         checks.environment_name(name, key)
+        if "\0" in each:
+            raise SpecError(
+                f"{name}[{key!r}] has a NUL in it", saw=f"{each!r}", mend="a text that ends where its NUL is"
+            )
     return env
 
 
@@ -448,7 +453,9 @@ def _tmpfs(name: str, value: object) -> FrozenMapping[str, str]:
     if isinstance(value, Mapping):
         paths = dict(value)
     else:
-        paths = dict.fromkeys(checks.texts(name, value, f'{name}=["/run"] or {name}={{"/run": "size=16m"}}'), "")
+        # As in Compose: "/run:size=16m".
+        entries = checks.texts(name, value, f'{name}=["/run"] or {name}={{"/run": "size=16m"}}')
+        paths = {path: options for path, _, options in (each.partition(":") for each in entries)}
     for path, options in paths.items():
         checks.container_path(name, path)
         if not isinstance(options, str):
@@ -464,6 +471,8 @@ def _files(name: str, value: object) -> FrozenMapping[str, object]:
         checks.container_path(name, target)
         if target.endswith("/"):
             raise SpecError(f"{name}= needs the name of a file, not of a directory", saw=f"{target!r}", mend=example)
+        if ".." in target.split("/"):
+            raise SpecError(f"{name}= has a path with '..' in it", saw=f"{target!r}", mend="write the path out")
         if not isinstance(content, str | bytes | Path):
             raise checks.wrong_type(f"{name}[{target!r}]", content, example)
     return FrozenMapping(value)
@@ -483,11 +492,7 @@ def _secrets(name: str, value: object) -> FrozenMapping[str, object]:
 
 
 def _labels(name: str, value: object) -> FrozenMapping[str, str]:
-    labels = checks.text_mapping(name, value, f'{name}={{"key": "value"}}')
-    for ours in (RUN_LABEL, NAME_LABEL):
-        if ours in labels:
-            raise SpecError(f"{name}= holds a label of the plugin's own", saw=ours, mend="choose another key")
-    return labels
+    return checks.labels(name, value)
 
 
 def _signal(name: str, value: object) -> str:
@@ -532,8 +537,20 @@ def _aliases(name: str, value: object) -> tuple[str, ...]:
 
 
 def _hosts(name: str, value: object) -> FrozenMapping[str, str]:
-    return checks.text_mapping(name, value, f'{name}={{"name": "10.0.0.1"}}')
+    example = f'{name}={{"name": "10.0.0.1"}}, or "host-gateway" for this machine'
+    hosts = checks.text_mapping(name, value, example)
+    for host, address in hosts.items():
+        check_alias(name, host)
+        try:
+            if address != "host-gateway":
+                ipaddress.ip_address(address)
+        except ValueError as failure:
+            raise SpecError(f"{name}[{host!r}] is no address", saw=str(failure), mend=example) from None
+    return hosts
 
+
+#: The fields that mean "not given" by None.
+_MAY_BE_NONE = frozenset(each.name for each in fields(ContainerSpec) if each.default is None)
 
 _CHECKS = {
     "image": _image,

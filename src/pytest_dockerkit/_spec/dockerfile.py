@@ -17,11 +17,14 @@ from pytest_dockerkit._names import did_you_mean
 from pytest_dockerkit.errors import SpecError
 
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z]+)\s*=\s*(.+?)\s*")
-_HEREDOC = re.compile(r"<<-?\s*([\"']?)([A-Za-z_][A-Za-z0-9_]*)\1")
-_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?:(:?[-+])([^}]*))?\})")
+#: A word of a shell, with its quotes, and one that begins a heredoc.
+#: Source: moby/buildkit, frontend/dockerfile/parser, heredocsFromLine: `<<<x`, `a<<b` and "<<x" are none.
+_WORD = re.compile(r"(?:[^\s\"']|\"(?:\\.|[^\"\\])*\"|'[^']*')+")
+_HEREDOC = re.compile(r"\d*<<(-?)([\"']?)([^<\"'\s]+)\2")
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?:(:?[-+])((?:[^{}]|\{[^{}]*\})*))?\})")
+#: What BuildKit alone knows: the platforms that it builds on and for.
+_PLATFORM_ARG = re.compile(r"(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT)")
 _FROM = re.compile(r"(?:--platform=(\S+)\s+)?(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
-_COPY_FROM = re.compile(r"--from=(\S+)")
-_MOUNT_FROM = re.compile(r"--mount=\S*?\bfrom=([^\s,]+)")
 
 #: Instructions that may carry heredocs (Dockerfile syntax 1.4).
 _WITH_HEREDOC = ("RUN", "COPY", "ADD")
@@ -57,9 +60,7 @@ class Dockerfile:
         for stage in self.stages:
             if stage.name is not None and stage.name.lower() == target.lower():
                 return stage
-        if target.isdigit() and int(target) < len(self.stages):
-            return self.stages[int(target)]
-        return None
+        return next((stage for stage in self.stages if str(stage.index) == target), None)
 
     def needed(self, target: str | None) -> tuple[Stage, ...]:
         """Give the stages that the target reaches; the last one is the target when none is named."""
@@ -72,6 +73,9 @@ class Dockerfile:
                 continue
             reached[stage.index] = stage
             names = (stage.base, *stage.takes_from)
+            if any("$" in name for name in names):
+                # A variable of BuildKit's own, as in `FROM build-$TARGETARCH`, may mean any of them.
+                waiting += self.stages[: stage.index]
             waiting += [found for name in names if (found := self._earlier(name, stage)) is not None]
         return tuple(reached[index] for index in sorted(reached))
 
@@ -130,8 +134,19 @@ def parse(text: str, build_args: Mapping[str, str] | None = None) -> Dockerfile:
 
 def _sources(keyword: str, rest: str) -> list[str]:
     if keyword in ("COPY", "ADD"):
-        return _COPY_FROM.findall(rest)
-    return _MOUNT_FROM.findall(rest) if keyword == "RUN" else []
+        return [value for name, value in _flags(rest) if name == "from"]
+    mounts = [value for name, value in _flags(rest) if keyword == "RUN" and name == "mount"]
+    options = [option.partition("=") for mount in mounts for option in mount.split(",")]
+    return [value.strip("\"'") for name, _, value in options if name == "from"]
+
+
+def _flags(rest: str) -> Iterator[tuple[str, str]]:
+    """Give the flags of an instruction, which stand before everything else in it."""
+    for word in rest.split():
+        if not word.startswith("--"):
+            return
+        name, _, value = word.removeprefix("--").partition("=")
+        yield name, value.strip("\"'")
 
 
 def _arguments(rest: str, given: Mapping[str, str], known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -145,7 +160,9 @@ def _arguments(rest: str, given: Mapping[str, str], known: Mapping[str, str]) ->
 
 def _expand(word: str, known: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
-        name, rule, other = match[1] or match[2], match[3], match[4] or ""
+        name, rule, other = match[1] or match[2], match[3], _expand(match[4] or "", known)
+        if name not in known and _PLATFORM_ARG.fullmatch(name):
+            return match[0]
         found = known.get(name)
         counts_as_set = bool(found) if (rule or "").startswith(":") else found is not None
         if rule and rule.endswith("-"):
@@ -159,7 +176,7 @@ def _expand(word: str, known: Mapping[str, str]) -> str:
 
 def _instructions(text: str) -> Iterator[tuple[int, str, str]]:
     """Give each instruction with the number of its first line; comments and heredoc bodies are left out."""
-    lines = text.splitlines()
+    lines = _lines(text)
     escape = _escape_character(lines)
     number = 0
     while number < len(lines):
@@ -167,12 +184,12 @@ def _instructions(text: str) -> Iterator[tuple[int, str, str]]:
         line = lines[first].strip()
         if not line or line.startswith("#"):
             continue
-        while line.endswith(escape) and number < len(lines):
-            following = lines[number].strip()
+        while _continues(line, escape) and number < len(lines):
+            following = lines[number].rstrip()
             number += 1
-            if not following.startswith("#"):
-                line = line[:-1].rstrip() + " " + following
-        keyword, _, rest = line.partition(" ")
+            if following and not following.lstrip().startswith("#"):
+                line = line[:-1] + following
+        keyword, _, rest = re.sub(r"\s", " ", line).partition(" ")
         keyword = keyword.upper()
         if keyword in _WITH_HEREDOC:
             number = _after_heredocs(lines, number, rest)
@@ -180,11 +197,29 @@ def _instructions(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _after_heredocs(lines: list[str], number: int, rest: str) -> int:
-    for _, word in _HEREDOC.findall(rest):
-        while number < len(lines) and lines[number].strip("\t\r\n ") != word:
+    for heredoc in _heredocs(rest):
+        while number < len(lines) and not _ends(heredoc, lines[number].removesuffix("\r")):
             number += 1
         number += 1
     return number
+
+
+def _heredocs(rest: str) -> list[re.Match[str]]:
+    return [match for word in _WORD.findall(rest) if (match := _HEREDOC.fullmatch(word))]
+
+
+def _ends(heredoc: re.Match[str], line: str) -> bool:
+    return (line.lstrip("\t") if heredoc[1] else line) == heredoc[3]
+
+
+def _continues(line: str, escape: str) -> bool:
+    """Tell whether the next line belongs to this one; an escape character that is itself escaped says nothing."""
+    return line.endswith(escape) and not line.endswith(escape * 2)
+
+
+def _lines(text: str) -> list[str]:
+    # Not splitlines(): to the builder a form feed, or Unicode's line separator, is a character like others.
+    return text.removeprefix("\N{BYTE ORDER MARK}").split("\n")
 
 
 def _escape_character(lines: list[str]) -> str:
@@ -208,7 +243,7 @@ def copies(text: str, name: str) -> bool:
     return any(
         _may_mean(source, name)
         for _, keyword, rest in _instructions(text)
-        if keyword in ("COPY", "ADD") and not _COPY_FROM.search(rest)
+        if keyword in ("COPY", "ADD") and not _sources(keyword, rest)
         for source in _copied(rest)
     )
 
@@ -228,20 +263,30 @@ def _may_mean(source: str, name: str) -> bool:
     return not path or "$" in path or "[" in path or fnmatch.fnmatchcase(name, path)
 
 
-def without_unneeded_stages(text: str, target: str | None) -> str:
+def needs_buildkit(text: str) -> bool:
+    """Tell whether there is a heredoc, or a flag that the classic builder does not have."""
+    return any(
+        _heredocs(rest) or any(name not in ("chown", "from") for name, _ in _flags(rest))
+        for _, keyword, rest in _instructions(text)
+        if keyword in _WITH_HEREDOC
+    )
+
+
+def without_unneeded_stages(text: str, target: str | None, build_args: Mapping[str, str] | None = None) -> str:
     """Blank the stages that the target does not reach; line numbers stay as they are.
 
     The classic builder runs every stage before the target, whether the target needs it or not. Nothing is
     blanked where a stage is named by its number, since that would then mean another.
     """
-    found = parse(text)
+    found = parse(text, build_args)
     needed = found.needed(target)
-    if any(name.isdigit() for stage in needed for name in (stage.base, *stage.takes_from)):
+    names = [target or "", *(name for stage in needed for name in (stage.base, *stage.takes_from))]
+    if any(name.isdigit() for name in names):
         return text
-    lines = text.splitlines()
+    lines = _lines(text)
     kept = {stage.index for stage in needed}
     ends = [stage.line - 1 for stage in found.stages[1:]] + [len(lines)]
     for stage, end in zip(found.stages, ends, strict=True):
         if stage.index not in kept:
             lines[stage.line - 1 : end] = [""] * (end - stage.line + 1)
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)

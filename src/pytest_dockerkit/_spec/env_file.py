@@ -20,7 +20,7 @@ def read_env_file(path: Path) -> dict[str, str]:
         SpecError: the file cannot be read, or a line has no name.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as failure:
         raise SpecError("env_file= cannot be read", saw=f"{path}: {failure}", mend="a readable UTF-8 file") from None
     env: dict[str, str] = {}

@@ -59,6 +59,12 @@ class HealthCheck:
             object.__setattr__(self, "test", checks.argv("healthcheck.test", self.test))
         if self.test is not None and (not self.test or (isinstance(self.test, str) and not self.test.strip())):
             raise checks.wrong_type("healthcheck.test", self.test, 'HealthCheck(test="redis-cli ping")')
+        if self.test in (("CMD",), ("CMD-SHELL",)):
+            raise SpecError(
+                "healthcheck.test= has no command",
+                saw=f"healthcheck.test={self.test!r}",
+                mend='HealthCheck(test=["CMD", "redis-cli", "ping"])',
+            )
         if self.retries is not None:
             checks.whole_number("healthcheck.retries", self.retries, least=1)
         for field in ("interval", "timeout", "start_period", "start_interval"):

@@ -21,7 +21,7 @@ PULL_POLICIES = ("missing", "always", "never")
 #: Source: distribution/reference, regexp.go; the path is lower case.
 _REFERENCE = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?/)?"
-    r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
+    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@[a-z0-9]+:[a-f0-9]{32,})?"
     r"|(?:sha256:)?[a-f0-9]{12,64}"
 )
@@ -210,7 +210,7 @@ def _secrets(value: object) -> FrozenMapping[str, Secret | Path | str]:
 
 
 def _existing_directory(base: Path, build: Path) -> Path:
-    context = (base / build.expanduser()).resolve()
+    context = checks.resolved("build", base, build)
     if context.is_dir():
         return context
     what = "the build context is not a directory" if context.exists() else "the build context does not exist"
@@ -222,7 +222,7 @@ def _existing_directory(base: Path, build: Path) -> Path:
 
 
 def _existing_dockerfile(context: Path, dockerfile: Path) -> Path:
-    path = (context / dockerfile.expanduser()).resolve()
+    path = checks.resolved("dockerfile", context, dockerfile)
     if path.is_file():
         return path
     there = sorted(each.name for each in context.iterdir() if "dockerfile" in each.name.lower())

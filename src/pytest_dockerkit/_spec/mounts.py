@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_dockerkit._names import check_alias
 from pytest_dockerkit._spec import checks
 from pytest_dockerkit._spec.refs import External, FixtureRef, VolumeHandle
 from pytest_dockerkit._values import FrozenMapping
@@ -16,6 +17,9 @@ _MEND = (
     '["./data:/data:ro"] (a path of this machine), ["db:/var/lib/db"] (a volume of the test\'s own), '
     '["/scratch"] (an unnamed one), or {"/data": a Path, a volume or its fixture}'
 )
+
+#: Source: moby, daemon/names/names.go, RestrictedNamePattern.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,9 @@ class VolumeSpec:
     @without_our_frames
     def __post_init__(self) -> None:
         checks.text("driver", self.driver, 'driver="local"')
-        for name in ("options", "labels"):
-            value = checks.text_mapping(name, getattr(self, name), f'{name}={{"key": "value"}}')
-            object.__setattr__(self, name, value)
+        options = checks.text_mapping("options", self.options, 'options={"key": "value"}')
+        object.__setattr__(self, "options", options)
+        object.__setattr__(self, "labels", checks.labels("labels", self.labels))
 
 
 def parse_mounts(written: object) -> tuple[Mount, ...]:
@@ -69,7 +73,9 @@ def parse_mounts(written: object) -> tuple[Mount, ...]:
         mounts = tuple(_from_item(target, source) for target, source in written.items())
     else:
         mounts = tuple(_from_entry(each) for each in checks.sequence("volumes", written, _MEND))
-    targets = [mount.target for mount in mounts]
+    targets = [posixpath.normpath(mount.target) for mount in mounts]
+    if "/" in targets:
+        raise SpecError("volumes= cannot mount over the root", saw="'/'", mend="mount at a directory below it")
     if doubled := next((each for each in targets if targets.count(each) > 1), None):
         raise SpecError("volumes= has one target twice", saw=f"{doubled!r}", mend="mount one thing at a path")
     return mounts
@@ -83,7 +89,7 @@ def anchored(mount: Mount, base: Path) -> Mount:
     """
     if not isinstance(mount.source, Path):
         return mount
-    source = (base / mount.source.expanduser()).resolve()
+    source = checks.resolved("volumes", base, mount.source)
     if not source.exists():
         raise SpecError(
             f"volumes= mounts a path that does not exist at {mount.target}",
@@ -105,6 +111,8 @@ def _from_entry(entry: object) -> Mount:
     source, colon, target = body.rpartition(":")
     if colon and not source:
         raise SpecError("volumes= has an entry without a source", saw=f"{entry!r}", mend=_MEND)
+    if ":/" in source and not target.startswith("/"):
+        raise SpecError("volumes= has an unknown mode", saw=f"{target!r} in {entry!r}", mend='"ro", or "rw", or none')
     return Mount(checks.container_path("volumes", target), _source(source) if source else None, read_only)
 
 
@@ -121,8 +129,14 @@ def _from_item(target: object, source: object) -> Mount:
 def _source(source: object) -> Path | str | VolumeHandle | External | FixtureRef | None:
     if source is None or isinstance(source, Path | VolumeHandle | External | FixtureRef):
         return source
-    if (isinstance(source, str) and source.startswith(("/", "./", "../", "~"))) or source in (".", ".."):
-        return Path(str(source))
-    if isinstance(source, str):
-        return check_alias("volumes", source)
-    raise checks.wrong_type("volumes", source, _MEND)
+    if not isinstance(source, str):
+        raise checks.wrong_type("volumes", source, _MEND)
+    if source.startswith(("/", "./", "../", "~")) or source in (".", "..") or Path(source).is_absolute():
+        return Path(source)
+    if _NAME.fullmatch(source):
+        return source
+    raise SpecError(
+        "volumes= has a source that is neither a path nor the name of a volume",
+        saw=f"{source!r}",
+        mend=f"{'./' + source!r} for a path, which begins with '/', './', '../' or '~'" if source else _MEND,
+    )

@@ -59,11 +59,12 @@ class NetworkSpec:
             )
         for name in ("internal", "attachable", "ipv6"):
             checks.flag(name, getattr(self, name))
-        for name in ("options", "labels"):
-            value = checks.text_mapping(name, getattr(self, name), f'{name}={{"key": "value"}}')
-            object.__setattr__(self, name, value)
-        if self.parent is not None:
-            checks.text("parent", self.parent, 'parent="eth0"')
+        options = checks.text_mapping("options", self.options, 'options={"key": "value"}')
+        object.__setattr__(self, "options", options)
+        object.__setattr__(self, "labels", checks.labels("labels", self.labels))
+        for name, example in (("parent", "eth0"), ("subnet", "10.99.0.0/24"), ("gateway", "10.99.0.1")):
+            if getattr(self, name) is not None:
+                checks.text(name, getattr(self, name), f'{name}="{example}"')
         self._check_addresses()
 
     def _check_addresses(self) -> None:
@@ -81,6 +82,10 @@ class NetworkSpec:
                 saw=f"subnet={self.subnet!r}: {failure}",
                 mend='subnet="10.99.0.0/24"',
             ) from None
+        if "/" not in self.subnet:
+            raise SpecError(
+                "subnet= has no prefix length", saw=f"subnet={self.subnet!r}", mend=f'subnet="{self.subnet}/24"'
+            )
         if self.gateway is None:
             return
         try:
@@ -91,7 +96,7 @@ class NetworkSpec:
             raise SpecError(
                 "gateway= is no address of the subnet",
                 saw=f"gateway={self.gateway!r}, subnet={self.subnet!r}",
-                mend=f'gateway="{next(subnet.hosts())}"',
+                mend=f'gateway="{next(iter(subnet.hosts()))}"',
             )
 
 
@@ -126,9 +131,10 @@ def _one(value: object) -> NetworkRequest:
     if isinstance(value, str):
         if value in WORDS:
             return value
+        meant = did_you_mean(value, WORDS)
         raise SpecError(
             "network= is not a network that is known",
             saw=f"network={value!r}",
-            mend=f'{did_you_mean(value, WORDS)} Or external("{value}") for one that exists on the engine',
+            mend=f'{meant}{"" if meant.endswith("?") else "."} Or external("{value}") for one that exists on the engine',
         )
     raise checks.wrong_type("network", value, 'network="isolated", a NetworkSpec or a network fixture')

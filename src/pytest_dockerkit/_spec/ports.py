@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 
@@ -58,7 +59,7 @@ def parse_port(written: object) -> PublishedPort:
     return PublishedPort(
         _in_range(int(match["port"]), written),
         protocol,
-        (match["ip"] or LOOPBACK).strip("[]"),
+        _address(match["ip"] or LOOPBACK, written),
         _in_range(int(match["host"]), written) if match["host"] else None,
     )
 
@@ -71,6 +72,16 @@ def port_key(port: object) -> str:
     """
     asked = parse_port(port)
     return asked.key
+
+
+def _address(ip: str, written: object) -> str:
+    bare = ip.strip("[]")
+    try:
+        ipaddress.ip_address(bare)
+    except ValueError as failure:
+        mend = 'an address of this machine, as in "127.0.0.1:8080:80"'
+        raise SpecError("ports= has no right address", saw=f"{written!r}: {failure}", mend=mend) from None
+    return bare
 
 
 def _in_range(port: int, written: object) -> int:

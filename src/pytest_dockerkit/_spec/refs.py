@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pytest_dockerkit._spec import checks
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -56,4 +58,4 @@ class External:
 
 def external(name: str) -> External:
     """Name a network or volume that exists already; it is used as it is and never removed."""
-    return External(name)
+    return External(checks.text("external", name, 'external("name-on-the-engine")'))
