@@ -25,9 +25,6 @@ _NOT_THE_USERS = (
     "<string>",
 )
 
-#: How many last lines of each container a failing test shows.
-_SHOWN_LINES = 100
-
 
 def without_our_frames(failure: pytest.ExceptionInfo[BaseException]) -> bool:
     """Leave the frames of the user's own code alone in the traceback of one of our errors.
@@ -66,19 +63,19 @@ def tell(item: pytest.Item, error: DockerkitError, report: pytest.TestReport, *,
 
 def sections(item: pytest.Item, *, since: float) -> list[tuple[str, str]]:
     """Give a section for each container of a test: its state, its health, and its log since the test began."""
-    return [_section(container, since) for container in containers_of(item)]
+    shown = [each for each in containers_of(item) if not each.removed or each.last_sight is not None]
+    return [_section(container, since) for container in shown]
 
 
 def _section(container: RunningContainer, since: float) -> tuple[str, str]:
     title = f"container {container.alias}"
     try:
-        state = container.state()
-        said = container.logs(since=since, tail=_SHOWN_LINES).rstrip()
+        seen = container.last_sight or container.look_at_it(since)
     except DockerkitError as failure:
         return title, f"{failure.what}\n  saw:  {failure.saw}"
-    parts = [container.image.reference, state["Status"]]
-    if state["Status"] == "exited":
-        parts.append(f"exit code {state['ExitCode']}" + (", OOM-killed" if state.get("OOMKilled") else ""))
-    if container.health is not None:
-        parts.append(container.health)
-    return f"{title}: {', '.join(parts)}", said or "(its log says nothing since the test began)"
+    parts = [container.image.reference, str(seen.state["Status"])]
+    if seen.state["Status"] == "exited":
+        parts.append(f"exit code {seen.state['ExitCode']}" + (", OOM-killed" if seen.state.get("OOMKilled") else ""))
+    if seen.health is not None:
+        parts.append(seen.health)
+    return f"{title}: {', '.join(parts)}", seen.log or "(its log says nothing since the test began)"

@@ -32,13 +32,26 @@ def in_order(requests: Iterable[ContainerRequest], fixtures: Collection[str] = (
             _check_need(request, need, by_name, fixtures)
         graph[request.name] = [need for need in request.needs if need in by_name]
     try:
-        return [by_name[name] for name in graphlib.TopologicalSorter(graph).static_order()]
+        graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as failure:
         raise SpecError(
             "containers depend on each other in a circle",
             saw=" → ".join(reversed(failure.args[1])),
             mend="drop one of the depends_on=",
         ) from None
+    # Not static_order(): that puts everything that depends on nothing before all that does.
+    ordered: dict[str, ContainerRequest] = {}
+
+    def put(name: str) -> None:
+        if name in ordered:
+            return
+        for need in graph[name]:
+            put(need)
+        ordered[name] = by_name[name]
+
+    for name in graph:
+        put(name)
+    return list(ordered.values())
 
 
 def _by_name(requests: Iterable[ContainerRequest]) -> dict[str, ContainerRequest]:

@@ -16,7 +16,13 @@ from pytest_dockerkit._poll import Look
 from pytest_dockerkit._spec import checks
 from pytest_dockerkit._spec.ports import port_key
 from pytest_dockerkit._spec.probe import Probe
-from pytest_dockerkit.errors import SpecError, without_our_frames
+from pytest_dockerkit.errors import (
+    CapabilityError,
+    EngineError,
+    EngineUnavailableError,
+    SpecError,
+    without_our_frames,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,7 +141,7 @@ class _Log:
     times: int
 
     def look(self, container: Any) -> Look:
-        found = len(re.findall(self.pattern, container.logs(), re.MULTILINE))
+        found = len(re.findall(self.pattern, container.log_of_this_run(), re.MULTILINE))
         return Look(found >= self.times, f"{self.pattern!r} {found} times in its log, of {self.times}")
 
 
@@ -144,7 +150,13 @@ class _Command:
     argv: tuple[str, ...]
 
     def look(self, container: Any) -> Look:
-        result = container.exec(self.argv)
+        try:
+            result = container.exec(self.argv)
+        except (EngineUnavailableError, CapabilityError):
+            raise
+        except EngineError as failure:
+            # It has just ended, or is about to; the next look at the container says how.
+            return Look(ready=False, seen=f"{failure.what}: {failure.saw}")
         output = (result.stdout + result.stderr).strip()[-200:]
         return Look(result.exit_code == 0, f"{self.argv[0]} ended with {result.exit_code}: {output}")
 
@@ -224,7 +236,9 @@ def http(
     if not isinstance(path, str) or not path.startswith("/"):
         raise SpecError("an HTTP path begins with '/'", saw=repr(path), mend='probes.http("/health", port=3080)')
     if not re.fullmatch(r"[!-~]+", path):
-        raise SpecError("an HTTP path is ASCII without spaces", saw=repr(path), mend="urllib.parse.quote() writes it so")
+        raise SpecError(
+            "an HTTP path is ASCII without spaces", saw=repr(path), mend="urllib.parse.quote() writes it so"
+        )
     if port is not None:
         _check_tcp(port)
     if body is not None:
@@ -290,7 +304,9 @@ def _several(name: str, probes: tuple[object, ...]) -> tuple[Probe, ...]:
     taken = tuple(each for each in probes if isinstance(each, Probe) and not isinstance(each, type))
     if not probes or len(taken) < len(probes):
         raise SpecError(
-            f"{name}() takes one probe or more", saw=repr(probes), mend=f"probes.{name}(probes.port(80), probes.log(…))"
+            f"{name}() takes one probe or more",
+            saw=repr(probes),
+            mend=f"probes.{name}(probes.port(80), probes.log(…))",
         )
     return taken
 

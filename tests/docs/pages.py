@@ -22,7 +22,10 @@ PAGES = tuple(
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
 )
 
-_BLOCK = re.compile(r"(?:^<!-- docs: (?P<words>[^\n]*) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(
+    r"(?:^<!-- docs: (?P<words>[^\n]*) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+_TEST = re.compile(r"^\s*def test_", re.MULTILINE)
 _KNOWN = re.compile(r"conftest\.py|in examples/shop|not run: .+")
 
 
@@ -53,7 +56,7 @@ class Block:
     def is_suite(self) -> bool:
         """Whether it is to be run."""
         excused = any(each.startswith("not run: ") for each in self.words)
-        return self.language == "python" and re.search(r"^\s*def test_", self.text, re.M) is not None and not excused
+        return self.language == "python" and _TEST.search(self.text) is not None and not excused
 
     @property
     def in_shop(self) -> bool:

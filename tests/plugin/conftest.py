@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import pkgutil
 import re
 import textwrap
@@ -80,9 +81,9 @@ class Outcome:
         wanted = "\n" + textwrap.dedent(sentences).strip("\n") + "\n"
         # pytest marks the lines of an error, and indents them as the source line that raised it.
         plain = re.sub(
-            r"(?m)(?:^E +.*\n)+", lambda match: textwrap.dedent(re.sub("(?m)^E", " ", match[0])), self.text
+            r"(?m)(?:^E +.*\n)+", lambda match: textwrap.dedent(re.sub("(?m)^E", " ", match[0])), f"{self.text}\n"
         )
-        assert plain.count(wanted) == times, f"{wanted}\nis not {times} times in\n\n{self.text}"
+        assert f"\n{plain}\n".count(wanted) == times, f"{wanted}\nis not {times} times in\n\n{self.text}"
         assert "pytest_dockerkit/" not in self.text
         return self
 
@@ -101,6 +102,8 @@ class Suite:
     def __init__(self, pytester: pytest.Pytester) -> None:
         self.pytester = pytester
         self.path: Path = pytester.path
+        # The inner run may have another engine, or none.
+        self.environment = dict(os.environ)
 
     def write(self, files: Mapping[str, str]) -> None:
         """Write files, by their relative paths; the texts are dedented."""
@@ -141,14 +144,14 @@ class Suite:
         outcome = Outcome(result, [value for what, value in notes if what == "container"])
         if expect_clean:
             runs = {value for what, value in notes if what == "run" and value}
-            assert [left for run in runs for left in leftovers(run)] == []
+            assert [left for run in runs for left in leftovers(run, self.environment)] == []
             assert list(self.path.glob("state/pytest-dockerkit/runs/*")) == []
         return outcome
 
 
-def leftovers(run_id: str) -> list[str]:
+def leftovers(run_id: str, environment: Mapping[str, str] | None = None) -> list[str]:
     """Name what the engine still has of a run: containers, networks, volumes."""
-    client = docker.from_env()
+    client = docker.from_env(environment=environment)
     try:
         label = f"{RUN_LABEL}={run_id}"
         found = [each.name for each in client.containers.list(all=True, filters={"label": label})]

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 IMAGE = "busybox:stable"
 SLEEP = ("sleep", "1000")
 
+#: A container that only lives. A network of its own would take as long to make as the container does.
+LONE: dict[str, Any] = {"command": SLEEP, "network": "none"}
+
 #: Kernel capabilities by their bit. Source: linux, include/uapi/linux/capability.h.
 CAP_CHOWN, CAP_NET_RAW, CAP_NET_ADMIN, CAP_SYS_RESOURCE = 0, 13, 12, 24
 
@@ -71,7 +74,7 @@ def config(container: RunningContainer) -> dict[str, Any]:
 def test_caps_are_the_engines_and_the_kernels(dockerkit: Kit) -> None:
     spec = ContainerSpec(
         image=IMAGE,
-        command=SLEEP,
+        **LONE,
         cpus=0.5,
         memory="64m",
         memory_swap="96m",
@@ -102,7 +105,7 @@ def test_caps_are_the_engines_and_the_kernels(dockerkit: Kit) -> None:
 @covers("memory_swap")
 @pytest.mark.parametrize(("given", "told"), [(-1, -1), ("64m", 64 * 1024**2)])
 def test_swap_without_a_limit_and_no_swap_at_all(dockerkit: Kit, given: int | str, told: int) -> None:
-    with dockerkit.run(IMAGE, command=SLEEP, memory="64m", memory_swap=given) as container:
+    with dockerkit.run(IMAGE, **LONE, memory="64m", memory_swap=given) as container:
         assert host_config(container)["MemorySwap"] == told
 
 
@@ -110,6 +113,7 @@ def test_swap_without_a_limit_and_no_swap_at_all(dockerkit: Kit, given: int | st
 def test_what_runs_where_and_under_which_name(dockerkit: Kit) -> None:
     spec = ContainerSpec(
         image=IMAGE,
+        network="none",
         entrypoint=["sh", "-c", 'exec sleep "$1" # a "quoted" text'],
         command=["zero", "1000"],
         workdir="/tmp/made for it",
@@ -155,7 +159,7 @@ def test_variables_arrive_as_they_are(dockerkit: Kit, tmp_path: Path) -> None:
         "FRACTION": 0.5,
         "OVER": "env",
     }
-    with dockerkit.run(IMAGE, command=SLEEP, env=env, env_file=[first, second]) as container:
+    with dockerkit.run(IMAGE, **LONE, env=env, env_file=[first, second]) as container:
         wanted = {key: str(value) for key, value in env.items()} | {
             "QUOTED": "'as is' # too",
             "WHICH": "second",
@@ -173,7 +177,7 @@ def test_variables_arrive_as_they_are(dockerkit: Kit, tmp_path: Path) -> None:
     [("nobody", "nobody", None), (1000, "1000", "1000 0"), ("1000:2000", "1000:2000", "1000 2000")],
 )
 def test_users_by_name_and_by_number(dockerkit: Kit, user: str | int, told: str, ids: str | None) -> None:
-    with dockerkit.run(IMAGE, command=SLEEP, user=user) as container:
+    with dockerkit.run(IMAGE, **LONE, user=user) as container:
         assert config(container)["User"] == told
         assert inside(container, "echo $(id -u) $(id -g)") == (
             ids or inside(container, "echo $(id -u nobody) $(id -g nobody)")
@@ -187,7 +191,7 @@ def test_what_it_may_and_may_not(dockerkit: Kit) -> None:
     device = next(each for each in ("/dev/fuse", "/dev/net/tun", "/dev/loop-control") if Path(each).exists())
     spec = ContainerSpec(
         image=IMAGE,
-        command=SLEEP,
+        **LONE,
         cap_add=["NET_ADMIN"],
         cap_drop=["CHOWN"],
         security_opt=["no-new-privileges"],
@@ -218,7 +222,7 @@ def test_what_it_may_and_may_not(dockerkit: Kit) -> None:
 @covers("devices")
 def test_a_device_that_may_be_read_only(dockerkit: Kit) -> None:
     device = next(each for each in ("/dev/fuse", "/dev/net/tun", "/dev/loop-control") if Path(each).exists())
-    with dockerkit.run(IMAGE, command=SLEEP, devices=[f"{device}:/dev/readable:r"]) as container:
+    with dockerkit.run(IMAGE, **LONE, devices=[f"{device}:/dev/readable:r"]) as container:
         assert container.exec(["sh", "-c", ": < /dev/readable"]).exit_code == 0
         refused = container.exec(["sh", "-c", ": > /dev/readable"])
         assert (refused.exit_code, "Operation not permitted" in refused.stderr) == (1, True)
@@ -226,7 +230,7 @@ def test_a_device_that_may_be_read_only(dockerkit: Kit) -> None:
 
 @covers("cap_add", "cap_drop")
 def test_all_capabilities_can_be_dropped(dockerkit: Kit) -> None:
-    with dockerkit.run(IMAGE, command=SLEEP, cap_drop=["ALL"], cap_add=["CAP_NET_RAW"]) as container:
+    with dockerkit.run(IMAGE, **LONE, cap_drop=["ALL"], cap_add=["CAP_NET_RAW"]) as container:
         assert host_config(container)["CapDrop"] == ["ALL"]
         assert capabilities(container) == 1 << CAP_NET_RAW
 
@@ -254,7 +258,7 @@ def test_a_privileged_container_has_what_the_machine_has(dockerkit: Kit, docker_
         docker_client.containers.run(IMAGE, ["true"], privileged=True, remove=True)
     except docker.errors.APIError as failure:
         pytest.skip(f"this machine runs no privileged container: {failure.explanation}")
-    with dockerkit.run(IMAGE, command=SLEEP, privileged=True) as container:
+    with dockerkit.run(IMAGE, **LONE, privileged=True) as container:
         assert capabilities(container) & 1 << CAP_SYS_RESOURCE
         assert inside(container, "test -e /dev/kmsg && echo there") == "there"
 
@@ -267,6 +271,7 @@ def test_a_read_only_root_with_files_and_places_in_memory(
     images = {each.id for each in docker_client.images.list()}
     spec = ContainerSpec(
         image=IMAGE,
+        network="none",
         command=["sh", "-c", "cat /etc/app/deep/app.toml && exec sleep 1000"],
         user="nobody",
         read_only=True,
@@ -291,7 +296,7 @@ def test_a_read_only_root_with_files_and_places_in_memory(
         )
         assert inside(container, "stat -c '%a %u' /etc/app/deep /etc/app/deep/app.toml") == "755 0\n644 0"
         assert config(container)["Cmd"] == ["sh", "-c", "cat /etc/app/deep/app.toml && exec sleep 1000"]
-    with dockerkit.run(IMAGE, command=SLEEP, tmpfs=["/run"]) as container:
+    with dockerkit.run(IMAGE, **LONE, tmpfs=["/run"]) as container:
         assert host_config(container)["Tmpfs"] == {"/run": ""}
     assert images <= {each.id for each in docker_client.images.list()}
 
@@ -310,6 +315,7 @@ def test_files_are_there_before_the_start(dockerkit: Kit, tmp_path: Path) -> Non
     (tmp_path / "alias").symlink_to("private")
     spec = ContainerSpec(
         image=IMAGE,
+        network="none",
         command=["sh", "-c", "/srv/tree/run.sh && exec sleep 1000"],
         user="nobody",
         wait=probes.log("^run$"),
@@ -319,7 +325,7 @@ def test_files_are_there_before_the_start(dockerkit: Kit, tmp_path: Path) -> Non
             "/srv/tree": tmp_path / "tree",
             "/root/private": tmp_path / "private",
             "/srv/from-a-link": tmp_path / "alias",
-            "/proc/../var/empty": "",
+            "/var/empty": "",
         },
     )
     with dockerkit.run(spec) as container:
@@ -346,7 +352,7 @@ def test_directories_and_files_of_this_machine(dockerkit: Kit, tmp_path: Path) -
     single = tmp_path / "single.txt"
     single.write_text("single", encoding="utf-8")
     as_list = [f"{tmp_path}/to read:/read:ro", f"{tmp_path}/to write:/write", f"{tmp_path}/a:colon:/colon:rw"]
-    with dockerkit.run(IMAGE, command=SLEEP, volumes=[*as_list, f"{single}:/etc/single.txt:ro"]) as container:
+    with dockerkit.run(IMAGE, **LONE, volumes=[*as_list, f"{single}:/etc/single.txt:ro"]) as container:
         mounts = {each["Destination"]: each for each in container.inspect()["Mounts"]}
         assert {key: (each["Type"], each["RW"]) for key, each in mounts.items()} == {
             "/read": ("bind", False),
@@ -361,7 +367,7 @@ def test_directories_and_files_of_this_machine(dockerkit: Kit, tmp_path: Path) -
         inside(container, "echo back > /write/x")
         assert (tmp_path / "to write/x").read_text(encoding="utf-8") == "back\n"
     by_path = {"/read": f"{tmp_path}/to read:ro", "/write": tmp_path / "to write"}
-    with dockerkit.run(IMAGE, command=SLEEP, volumes=by_path) as container:
+    with dockerkit.run(IMAGE, **LONE, volumes=by_path) as container:
         assert inside(container, "cat /read/here /write/x") == "to readback"
         assert {each["Destination"]: each["RW"] for each in container.inspect()["Mounts"]} == {
             "/read": False,
@@ -388,18 +394,18 @@ def test_volumes_of_every_kind(dockerkit: Kit, docker_client: docker.DockerClien
 
     with dockerkit.volume(name="mine") as mine:
         everything = {"/own": "shared", "/unnamed": None, "/mine": mine, "/kept": external(kept_volume)}
-        with dockerkit.run(IMAGE, command=SLEEP, volumes=everything) as one:
+        with dockerkit.run(IMAGE, **LONE, volumes=everything) as one:
             sources = {each["Destination"]: each["Name"] for each in one.inspect()["Mounts"]}
             assert sources["/mine"] == mine.name
             assert sources["/kept"] == kept_volume
             inside(one, "for each in own unnamed mine kept; do echo from one > /$each/x; done")
             as_list = ["shared:/own:ro", "/unnamed"]
-            with dockerkit.run(IMAGE, command=SLEEP, volumes=as_list) as two:
+            with dockerkit.run(IMAGE, **LONE, volumes=as_list) as two:
                 assert inside(two, "cat /own/x; ls /unnamed") == "from one"
                 assert two.exec(["touch", "/own/y"]).stderr == "touch: /own/y: Read-only file system\n"
         assert sources["/unnamed"] not in names()
         assert {mine.name, kept_volume, sources["/own"]} <= names()
-        with dockerkit.run(IMAGE, command=SLEEP, volumes={"/kept": external(kept_volume), "/own": "shared"}) as three:
+        with dockerkit.run(IMAGE, **LONE, volumes={"/kept": external(kept_volume), "/own": "shared"}) as three:
             assert inside(three, "cat /kept/x /own/x") == "from one\nfrom one"
     assert mine.name not in names()
     assert kept_volume in names()
@@ -475,7 +481,7 @@ def test_what_never_becomes_ready_is_told_after_the_timeout(dockerkit: Kit) -> N
 @covers("labels", "name")
 def test_labels_beside_the_plugins_own(request: pytest.FixtureRequest, dockerkit: Kit) -> None:
     labels = {"com.example/key": "a value with ☕", "empty": ""}
-    with dockerkit.run(IMAGE, command=SLEEP, labels=labels, name="labelled") as container:
+    with dockerkit.run(IMAGE, **LONE, labels=labels, name="labelled") as container:
         ours = {"pytest.dockerkit.run": _run.run_id(request.config), "pytest.dockerkit.name": "labelled"}
         everything = dict(container.image.config.labels) | labels | ours
         assert config(container)["Labels"] == everything
@@ -496,7 +502,7 @@ def test_further_hosts(dockerkit: Kit) -> None:
 @covers("init")
 @pytest.mark.parametrize("init", [True, False])
 def test_an_init_is_the_first_process(dockerkit: Kit, init: bool) -> None:
-    with dockerkit.run(IMAGE, command=SLEEP, init=init) as container:
+    with dockerkit.run(IMAGE, **LONE, init=init) as container:
         assert host_config(container)["Init"] is init
         assert (inside(container, "cat /proc/1/comm") == "sleep") is not init
         assert "sleep" in inside(container, "cat /proc/[0-9]*/comm").splitlines()
@@ -526,7 +532,7 @@ def test_how_it_is_stopped(dockerkit: Kit) -> None:
 @covers("stop_timeout")
 def test_a_part_of_a_second_is_no_kill_at_once(dockerkit: Kit) -> None:
     """The engine knows whole seconds only, and none would leave no time at all."""
-    with dockerkit.run(IMAGE, command=SLEEP, stop_timeout="250ms") as container:
+    with dockerkit.run(IMAGE, **LONE, stop_timeout="250ms") as container:
         assert config(container)["StopTimeout"] == 1
 
 
@@ -540,7 +546,7 @@ def test_a_part_of_a_second_is_no_kill_at_once(dockerkit: Kit) -> None:
     ],
 )
 def test_a_health_check_as_a_text_or_a_list(dockerkit: Kit, given: str | list[str], test: list[str]) -> None:
-    with dockerkit.run(IMAGE, command=SLEEP, healthcheck=given) as container:
+    with dockerkit.run(IMAGE, **LONE, healthcheck=given) as container:
         assert config(container)["Healthcheck"] == {"Test": test}
         assert container.health == "healthy"
 
@@ -563,7 +569,7 @@ def test_a_health_check_in_all_its_parts(dockerkit: Kit, made: list[str]) -> Non
     check = HealthCheck(
         test="true", interval="200ms", timeout=2, retries=5, start_period="1m30s", start_interval=0.25
     )
-    with dockerkit.run(image, command=SLEEP, healthcheck=check) as container:
+    with dockerkit.run(image, **LONE, healthcheck=check) as container:
         told = config(container)["Healthcheck"]
         # Engines before 25.0 do not have it.
         assert told.pop("StartInterval", 250_000_000) == 250_000_000
@@ -576,10 +582,10 @@ def test_a_health_check_in_all_its_parts(dockerkit: Kit, made: list[str]) -> Non
         }
         assert container.health == "healthy"
     partly = HealthCheck(interval="1s")
-    with dockerkit.run(image, command=SLEEP, healthcheck=partly, wait=probes.running()) as container:
+    with dockerkit.run(image, **LONE, healthcheck=partly, wait=probes.running()) as container:
         told = config(container)["Healthcheck"]
         assert (told["Test"], told["Interval"], told["Retries"]) == (["CMD-SHELL", "false"], 1_000_000_000, 9)
-    with dockerkit.run(image, command=SLEEP, healthcheck=HealthCheck.none()) as container:
+    with dockerkit.run(image, **LONE, healthcheck=HealthCheck.none()) as container:
         assert config(container)["Healthcheck"]["Test"] == ["NONE"]
         assert container.health is None
 
@@ -588,7 +594,7 @@ def test_a_health_check_in_all_its_parts(dockerkit: Kit, made: list[str]) -> Non
 def test_the_engines_own_platform(dockerkit: Kit, docker_client: docker.DockerClient) -> None:
     said = docker_client.version()
     platform = f"{said['Os']}/{said['Arch']}"
-    with dockerkit.run(IMAGE, command=SLEEP, platform=platform) as container:
+    with dockerkit.run(IMAGE, **LONE, platform=platform) as container:
         image = docker_client.images.get(container.inspect()["Image"]).attrs
         assert f"{image['Os']}/{image['Architecture']}" == platform
 
@@ -606,7 +612,7 @@ def unreachable(docker_client: docker.DockerClient) -> Iterator[str]:
 def test_when_an_image_is_pulled(dockerkit: Kit, unreachable: str) -> None:
     """Never and missing take the one that is there; always asks the registry, which does not answer."""
     for policy in ("never", "missing"):
-        with dockerkit.run(unreachable, command=SLEEP, pull=policy) as container:
+        with dockerkit.run(unreachable, **LONE, pull=policy) as container:
             assert unreachable in container.image.tags
             assert container.image.cached
             assert config(container)["Image"] == container.image.id
@@ -615,7 +621,7 @@ def test_when_an_image_is_pulled(dockerkit: Kit, unreachable: str) -> None:
 @covers("pull")
 def test_a_pull_that_fails_is_told(dockerkit: Kit, unreachable: str) -> None:
     with pytest.raises(ImageNotFoundError) as caught:
-        dockerkit.run(unreachable, command=SLEEP, pull="always")
+        dockerkit.run(unreachable, **LONE, pull="always")
     assert caught.value.what == f"the image {unreachable} is on the engine, but cannot be pulled anew"
     assert "127.0.0.1:1" in caught.value.saw
     assert caught.value.mend == (
@@ -624,7 +630,7 @@ def test_a_pull_that_fails_is_told(dockerkit: Kit, unreachable: str) -> None:
     )
     absent = f"dockerkit-absent-{uuid.uuid4().hex[:8]}:1"
     with pytest.raises(ImageNotFoundError) as caught:
-        dockerkit.run(absent, command=SLEEP, pull="never")
+        dockerkit.run(absent, **LONE, pull="never")
     assert str(caught.value) == (
         f"the image {absent} is not on the engine, and pulling is switched off\n"
         "  saw:  pull='never'\n"
@@ -648,7 +654,7 @@ def test_what_the_engine_refuses_is_told_and_leaves_nothing(
     request: pytest.FixtureRequest, dockerkit: Kit, docker_client: docker.DockerClient
 ) -> None:
     with pytest.raises(EngineError) as caught:
-        dockerkit.run(IMAGE, command=SLEEP, name="refused", security_opt=["no-such-option"])
+        dockerkit.run(IMAGE, **LONE, name="refused", security_opt=["no-such-option"])
     assert str(caught.value).startswith("the engine could not create the container dockerkit-")
     assert "no-such-option" in caught.value.saw
     assert caught.value.mend == "see the engine's answer above; correct the field it names"

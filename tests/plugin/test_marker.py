@@ -74,7 +74,8 @@ def test_each_scope_instance_has_a_container_of_its_own(suite: Suite) -> None:
                     new = {name for name in containers if containers[name] is not seen[name]}
                     assert new == {"function", "class"}
             """,
-            "one/test_plain.py": """
+            "two/__init__.py": "",
+            "two/test_other.py": """
             from marks import MARKS
 
             pytestmark = MARKS
@@ -82,23 +83,12 @@ def test_each_scope_instance_has_a_container_of_its_own(suite: Suite) -> None:
             def test_fourth(containers):
                 from one.test_classes import seen
                 new = {name for name in containers if containers[name] is not seen[name]}
-                assert new == {"function", "class", "module"}
-            """,
-            "two/__init__.py": "",
-            "two/test_other.py": """
-            from marks import MARKS
-
-            pytestmark = MARKS
-
-            def test_fifth(containers):
-                from one.test_classes import seen
-                new = {name for name in containers if containers[name] is not seen[name]}
                 assert new == {"function", "class", "module", "package"}
             """,
         }
     )
-    outcome = suite.run_files().ended(passed=5)
-    assert Counter(outcome.names) == {"function": 5, "class": 4, "module": 3, "package": 2, "session": 1}
+    outcome = suite.run_files().ended(passed=4)
+    assert Counter(outcome.names) == {"function": 4, "class": 3, "module": 2, "package": 2, "session": 1}
 
 
 def test_a_container_is_gone_at_the_end_of_its_scope(suite: Suite) -> None:

@@ -25,6 +25,8 @@ _PIECE_BYTES = 1024 * 1024
 #: How many lines of a failing instruction's output an error shows.
 _SHOWN_LINES = 20
 
+#: The classic builder writes standard error in red.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STEP = re.compile(r"Step \d+/\d+ : (.*)")
 
 
@@ -118,7 +120,8 @@ def _needs_classic(request: BuildRequest) -> bool:
 
 
 def _failure(request: BuildRequest, step: str, output: str, error: str) -> BuildError:
-    lines = [line.rstrip() for line in output.splitlines() if line.strip()][-_SHOWN_LINES:]
+    plain = _COLOUR.sub("", output)
+    lines = [line.rstrip() for line in plain.splitlines() if line.strip()][-_SHOWN_LINES:]
     return BuildError(
         f"building {request.title} failed" + (f" at {step}" if step else ""),
         saw="\n".join([*lines, error.strip()]),

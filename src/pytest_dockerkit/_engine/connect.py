@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,27 @@ def connect(host: str | None = None, context: str | None = None) -> tuple[docker
     """
     options, how = _options(host, context)
     try:
+        _knock(options.get("base_url"))
         # docker-py's "auto" asks for the version as well, and keeps only a part of the answer.
         asking = docker.APIClient(version=MINIMUM_DOCKER_API_VERSION, timeout=CALL_TIMEOUT_S, **options)
         said = asking.version(api_version=False)
         asking.close()
         client = docker.DockerClient(version=str(said["ApiVersion"]), timeout=CALL_TIMEOUT_S, **options)
         facts = _facts(said, options.get("base_url") or how)
-    except (docker.errors.DockerException, requests.exceptions.RequestException, ValueError) as failure:
+    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError) as failure:
         raise EngineUnavailableError(
             f"no Docker engine answers at {options.get('base_url') or how}",
             saw=_reason(failure),
             mend=f"start it (`docker info` should answer), or name another: --dockerkit-host, DOCKER_HOST ({how})",
         ) from None
     return client, facts
+
+
+def _knock(url: str | None) -> None:
+    """Connect to a local socket once: docker-py leaves its own open if nobody answers, and Python warns of that."""
+    if url is not None and url.startswith("unix://") and hasattr(socket, "AF_UNIX"):
+        with socket.socket(socket.AF_UNIX) as knocking:
+            knocking.connect("/" + url.removeprefix("unix://").lstrip("/"))
 
 
 def _options(host: str | None, context: str | None) -> tuple[dict[str, Any], str]:

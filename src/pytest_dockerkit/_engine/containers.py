@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_dockerkit._engine import streams
 from pytest_dockerkit._engine.base import Exit
 from pytest_dockerkit._engine.translate import NotOnEngineError, translated
-from pytest_dockerkit.errors import EngineError
+from pytest_dockerkit.errors import ContainerFileError, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -72,7 +74,7 @@ class Containers:
 
     def pause(self, container: str) -> None:
         """Freeze its processes."""
-        with translated(f"pause {container}", "it has to be running"):
+        with translated(f"pause {container}", "it has to be running, and not to be paused"):
             self._api.pause(container)
 
     def unpause(self, container: str) -> None:
@@ -100,7 +102,7 @@ class Containers:
         """
         with translated(f"read the log of {container}"):
             said: bytes = self._api.logs(
-                container, stdout=stdout, stderr=stderr, since=since_s, tail="all" if tail is None else tail
+                container, stdout=stdout, stderr=stderr, since=since_s or None, tail="all" if tail is None else tail
             )
             return said
 
@@ -181,6 +183,20 @@ class Containers:
         """Tell whether there is anything at a path in it."""
         with translated(f"look for {path}"), self._archive("HEAD", container, path) as response:
             return bool(response.status_code == 200)
+
+    def real_path(self, container: str, path: str) -> str:
+        """Say where a path leads when all links are followed; a path that is not there leads to itself.
+
+        Raises:
+            ContainerFileError: the links go in a circle.
+        """
+        with translated(f"look for {path}"), self._archive("HEAD", container, path) as response:
+            if response.status_code >= 500:
+                # An answer to HEAD has no text.
+                raise ContainerFileError(f"{path} cannot be read", saw="links in a circle", mend="correct the links")
+            described = response.headers.get("X-Docker-Container-Path-Stat")
+            found: Json = json.loads(base64.b64decode(described)) if described else {}
+            return str(found.get("linkTarget") or path)
 
     def _archive(self, method: str, container: str, path: str) -> requests.Response:
         url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container}/archive"

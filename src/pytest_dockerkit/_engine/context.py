@@ -98,6 +98,11 @@ def archive(context: BuildContext, *, dockerfile: str | None = None, hide_added:
     text = context.dockerfile if dockerfile is None else dockerfile
     packed: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115  - the caller closes it
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        # BuildKit knows an archive by its first 1024 bytes, and a name that is long or not ASCII takes more than
+        # those. Source: buildkit, frontend/dockerfile/builder/build.go, isArchive.
+        first = tarfile.TarInfo("./")
+        first.type, first.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(first)
         for member in context.members:
             if member != context.dockerfile_name and not (hide_added and member == ".dockerignore"):
                 _add(tar, context, member)

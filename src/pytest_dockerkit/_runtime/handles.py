@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import posixpath
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from pytest_dockerkit import probes
+from pytest_dockerkit._engine.translate import NotOnEngineError
 from pytest_dockerkit._runtime import files, readiness
+from pytest_dockerkit._runtime.clock import engine_time
 from pytest_dockerkit._runtime.health import HealthWatch
-from pytest_dockerkit._runtime.results import ExecResult, Limits, Stats
+from pytest_dockerkit._runtime.results import ExecResult, Limits, Sight, Stats
 from pytest_dockerkit._runtime.transfer import put_files
 from pytest_dockerkit._spec import checks
 from pytest_dockerkit._spec.ports import LOOPBACK, port_key
@@ -19,12 +23,14 @@ from pytest_dockerkit._spec.refs import ContainerHandle
 from pytest_dockerkit._units import parse_seconds, show_seconds
 from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import (
+    ContainerError,
     ContainerFileError,
     DockerkitError,
     ExecError,
     ExecTimeoutError,
     NotReadyError,
     PortNotPublishedError,
+    SpecError,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +44,9 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.networks import Network
     from pytest_dockerkit._spec.container import ContainerSpec
     from pytest_dockerkit._spec.probe import Probe
+
+#: How many last lines of each container a failing test shows.
+REPORTED_LINES = 100
 
 _ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104  - read from the engine, not bound to
 
@@ -73,6 +82,10 @@ class RunningContainer(ContainerHandle):
         self._networks = list(networks)
         self._watch = HealthWatch(engine, container_id)
         self.removed = False
+        #: Whether it was sent a signal through this handle: then that is why it has ended.
+        self.stopped_by_us = False
+        #: What it was when its `with` block ended with an exception.
+        self.last_sight: Sight | None = None
         #: Called when it was removed, whoever did that through this handle.
         self.on_removed: list[Callable[[], object]] = []
         self.spec = spec
@@ -86,7 +99,17 @@ class RunningContainer(ContainerHandle):
 
     @property
     def network(self) -> Network:
-        """The first of its networks."""
+        """The first of its networks.
+
+        Raises:
+            ContainerError: it is cut off from all of them.
+        """
+        if not self._networks:
+            raise ContainerError(
+                f"container {self.alias!r} is in no network",
+                saw="it was disconnected from all of them",
+                mend="network.connect(container), or look at it after the disconnect() block",
+            )
         return self._networks[0]
 
     @property
@@ -157,8 +180,10 @@ class RunningContainer(ContainerHandle):
     @property
     def ip(self) -> str:
         """Its address in the first of its networks; the host's own on the host network, empty without one."""
-        if self.network.name == "host":
+        if self._on_host:
             return self.host
+        if not self._networks:
+            return ""
         endpoint = self.seen["NetworkSettings"]["Networks"].get(self.network.name) or {}
         return str(endpoint.get("IPAddress") or "")
 
@@ -174,7 +199,7 @@ class RunningContainer(ContainerHandle):
         """
         key = port_key(port)
         number = int(key.partition("/")[0])
-        if self.network.name == "host":
+        if self._on_host:
             return self.host, number
         bound = self._bound(key)
         if bound is not None:
@@ -268,6 +293,8 @@ class RunningContainer(ContainerHandle):
             SpecError: a value is wrong.
         """
         argv = checks.argv("cmd", cmd)
+        if not argv:
+            raise SpecError("the command is empty", saw=repr(cmd), mend='container.exec(["ls", "-l"])')
         timeout_s = None if timeout is None else parse_seconds("timeout", timeout)
         given = stdin.encode() if isinstance(stdin, str) else stdin
         try:
@@ -310,15 +337,24 @@ class RunningContainer(ContainerHandle):
         """
         if stream is not None:
             checks.one_of("stream", stream, ("stdout", "stderr"))
+        # The engine counts the lines of both streams, and gives less when one of them is left out.
+        count_here = stream is not None and tail is not None
         said = self._engine.containers.logs(
-            self.id, stdout=stream != "stderr", stderr=stream != "stdout", since_s=since, tail=tail
+            self.id,
+            stdout=stream != "stderr",
+            stderr=stream != "stdout",
+            since_s=since,
+            tail=None if count_here else tail,
         )
+        if count_here and tail is not None:
+            lines = io.BytesIO(said).readlines()
+            said = b"".join(lines[max(0, len(lines) - tail) :])
         return said.decode(errors="replace")
 
     def follow(self) -> Iterator[str]:
         """Give the lines that it prints, from the first on, as they come, until it ends."""
         rest = b""
-        for piece in self._engine.containers.follow(self.id):
+        for piece in self._followed():
             *lines, rest = (rest + piece).split(b"\n")
             for line in lines:
                 yield line.decode(errors="replace").rstrip("\r")
@@ -339,14 +375,19 @@ class RunningContainer(ContainerHandle):
         Raises:
             ContainerFileError: it does not exist, or is no regular file.
         """
-        seen = [checks.container_path("path", path)]
-        while True:
-            found = self._file(seen[-1])
-            if found.link_target is None:
-                return found.read_bytes()
-            seen.append(posixpath.normpath(posixpath.join(posixpath.dirname(seen[-1]), found.link_target)))
-            if seen[-1] in seen[:-1]:
-                raise ContainerFileError(f"{path} cannot be read", saw="links in a circle", mend="correct the links")
+        real = self._engine.containers.real_path(self.id, checks.container_path("path", path))
+        found = self._file(real)
+        if found.content is not None:
+            return found.content
+        saw = "it is no regular file"
+        if not found.exists:
+            saw = "it does not exist" if real == path else f"it leads to {real}, which does not exist"
+        directory = posixpath.dirname(path)
+        raise ContainerFileError(
+            f"{path} cannot be read",
+            saw=saw,
+            mend=f'container.exec(["ls", "-la", {directory!r}]) shows what is there',
+        )
 
     def write_file(self, path: str, content: str | bytes) -> None:
         """Write a file, owned by root, with the mode 0644; missing directories are made.
@@ -358,7 +399,7 @@ class RunningContainer(ContainerHandle):
         self._put({checks.container_path("path", path): content})
 
     def copy_in(self, source: str | Path, target: str) -> None:
-        """Copy a file or a directory of this machine into it, as the path `target`.
+        """Copy a file or a directory of this machine into it, as the path `target`, or into `target/` under its name.
 
         Raises:
             ContainerFileError: the source does not exist.
@@ -367,13 +408,14 @@ class RunningContainer(ContainerHandle):
         path = Path(source)
         if not path.exists():
             raise ContainerFileError(f"{path} cannot be copied in", saw="it does not exist", mend="correct the path")
-        self._put({checks.container_path("target", target): path})
+        whole = checks.container_path("target", target)
+        self._put({whole + path.name if whole.endswith("/") else whole: path.resolve()})
 
     def copy_out(self, source: str, target: str | Path) -> Path:
         """Copy a file or a directory out of it; nothing is written outside of `target`.
 
         Args:
-            source: the path in the container.
+            source: the path in the container; if it is a link, what that leads to is copied.
             target: where to; if that is a directory, the copy lies in it.
 
         Returns:
@@ -382,7 +424,8 @@ class RunningContainer(ContainerHandle):
         Raises:
             ContainerFileError: the source does not exist, or holds something that is not safe to unpack.
         """
-        with self._engine.containers.get(self.id, checks.container_path("source", source)) as pieces:
+        real = self._engine.containers.real_path(self.id, checks.container_path("source", source))
+        with self._engine.containers.get(self.id, real) as pieces:
             if pieces is None:
                 raise ContainerFileError(
                     f"{source} cannot be copied out", saw="it does not exist", mend="correct the path"
@@ -392,11 +435,13 @@ class RunningContainer(ContainerHandle):
     def stop(self, timeout: float | str | None = None) -> None:
         """Ask it to stop, and kill it when it has not after `timeout` seconds (else its spec's, else 10 s)."""
         timeout_s = self.spec.stop_timeout_s if timeout is None else parse_seconds("timeout", timeout)
+        self.stopped_by_us = True
         self._engine.containers.stop(self.id, timeout_s)
         self.refresh()
 
     def start(self) -> None:
         """Start it again after it has ended, and wait until it is ready."""
+        self.stopped_by_us = False
         self._engine.containers.start(self.id)
         self.await_ready()
 
@@ -408,6 +453,7 @@ class RunningContainer(ContainerHandle):
 
     def kill(self, signal: str = "SIGKILL") -> None:
         """Send it a signal."""
+        self.stopped_by_us = True
         self._engine.containers.kill(self.id, signal)
 
     def pause(self) -> None:
@@ -432,11 +478,14 @@ class RunningContainer(ContainerHandle):
         """Cut it off from a network (the first of its own) for the block, then connect it as it was."""
         cut = self.network if network is None else network
         place = self._networks.index(cut)
+        endpoint = self.refresh()["NetworkSettings"]["Networks"].get(cut.name) or {}
+        # Engines before 26 name the container's own short id among them.
+        aliases = [each for each in endpoint.get("Aliases") or () if not self.id.startswith(each)]
         cut.disconnect(self)
         try:
             yield
         finally:
-            cut.connect(self)
+            cut.connect(self, aliases)
             self._networks.remove(cut)
             self._networks.insert(place, cut)
 
@@ -492,13 +541,25 @@ class RunningContainer(ContainerHandle):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            # The report of the failing test is made when it is gone.
+            with contextlib.suppress(DockerkitError):
+                self.last_sight = self.look_at_it()
         self.remove()
 
     def __repr__(self) -> str:
         return f"<RunningContainer {self.alias} {self.id[:12]}>"
 
     # For probes and for the plugin's own use
+
+    def look_at_it(self, since: float | None = None) -> Sight:
+        """Take down what it is and has said, for a report.
+
+        Args:
+            since: lines from this time on, in seconds since the epoch.
+        """
+        return Sight(self.state(), self.health, self.logs(since=since, tail=REPORTED_LINES).rstrip())
 
     def check_health(self) -> Look:
         """Look at its health once, sooner than Docker does.
@@ -507,6 +568,13 @@ class RunningContainer(ContainerHandle):
             SpecError: it has no health check.
         """
         return self._watch.look(self.seen)
+
+    def log_of_this_run(self) -> str:
+        """Give what it has printed since it was last started; the engine keeps the log over a restart."""
+        ended = engine_time(self.seen["State"]["FinishedAt"])
+        # The engine writes the year 1 for what never was. The end of the run before is surer than the start of
+        # this one: that is noted only when the first lines may have been printed already.
+        return self.logs(since=ended.timestamp() if ended.year > 1 else None)
 
     def death(self) -> DockerkitError:
         """Make the error that says how it ended."""
@@ -542,7 +610,11 @@ class RunningContainer(ContainerHandle):
 
     @property
     def _only_internal(self) -> bool:
-        return all(network.internal for network in self._networks)
+        return bool(self._networks) and all(network.internal for network in self._networks)
+
+    @property
+    def _on_host(self) -> bool:
+        return any(network.name == "host" for network in self._networks)
 
     def _bound(self, key: str) -> tuple[str, int] | None:
         for binding in self.seen["NetworkSettings"]["Ports"].get(key) or ():
@@ -553,6 +625,15 @@ class RunningContainer(ContainerHandle):
     def _file(self, path: str) -> files.FileInfo:
         with self._engine.containers.get(self.id, path) as pieces:
             return files.FileInfo(path, exists=False) if pieces is None else files.first_file(pieces, path)
+
+    def _followed(self) -> Iterator[bytes]:
+        passed = 0
+        for piece in self._engine.containers.follow(self.id):
+            passed += len(piece)
+            yield piece
+        # The engine may hang up before it has passed the last lines on; 20.10.24 often does, `docker logs -f` too.
+        with contextlib.suppress(NotOnEngineError):
+            yield self._engine.containers.logs(self.id)[passed:]
 
     def _put(self, content: Mapping[str, str | bytes | Path]) -> None:
         put_files(self._engine, self.id, content)

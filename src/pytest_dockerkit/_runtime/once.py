@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from pytest_dockerkit._runtime.clock import engine_time
 from pytest_dockerkit._runtime.results import RunResult
 from pytest_dockerkit._runtime.scope import ScopeInstance
 from pytest_dockerkit._spec.container import make_spec
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 def run(session: Session, image: Image, command: str | Sequence[str] | None, fields: Mapping[str, Any]) -> RunResult:
     """Run a container to its end, and remove it with all that was made for it."""
-    spec = make_spec({"network": "bridge", **fields, "image": image, "command": command, "wait": exited(None)})
+    given = {"network": "bridge", **fields, "image": image, "command": command, "wait": exited(None)}
+    spec = make_spec(given)
+    if not session.engine.facts.podman:
+        # The engine's usual log is JSON, and in it bytes that are no UTF-8 are replaced.
+        options = {"LogConfig": {"Type": "local"}, **spec.docker_options}
+        spec = make_spec({**given, "docker_options": options})
     endings: list[Callable[[], object]] = []
     scope = ScopeInstance("run", f"run of {image.id}, {id(endings)}", endings.append)
     try:
@@ -44,10 +49,4 @@ def run(session: Session, image: Image, command: str | Sequence[str] | None, fie
 
 
 def _between(start: str, end: str) -> float:
-    return max(0.0, (_time(end) - _time(start)).total_seconds())
-
-
-def _time(said: str) -> datetime:
-    # The engine writes nanoseconds, of which Python reads six digits.
-    seconds, _, fraction = said.rstrip("Z").partition(".")
-    return datetime.fromisoformat(f"{seconds}.{fraction[:6]:0<6}+00:00")
+    return max(0.0, (engine_time(end) - engine_time(start)).total_seconds())

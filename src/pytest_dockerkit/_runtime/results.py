@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +61,21 @@ class Stats:
     memory_bytes: int
     peak_memory_bytes: int | None
     pids: int
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a container was, and had said, at one moment.
+
+    Attributes:
+        state: the `State` of its description.
+        health: its health, or None without a health check.
+        log: its last lines.
+    """
+
+    state: Mapping[str, Any]
+    health: str | None
+    log: str
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,10 @@ class ImageStore:
                     image = self._build(spec, context, digest, name)
         for tag in spec.tags:
             self._session.engine.images.tag(image.id, tag)
+        if spec.tags:
+            # Looked at again, for its new names.
+            facts = self._session.engine.images.find(name) or {}
+            image = Image(self._session, facts, name, cached=image.cached)
         if image.cached:
             self._session.note("cached", name)
         return image

@@ -44,6 +44,8 @@ DEFAULT_TIMEOUT_S = 60.0
 _SIGNAL = re.compile(r"(SIG)?[A-Z][A-Z0-9]*([+-]\d+)?|[1-9]\d?", re.ASCII)
 _CAPABILITY = re.compile(r"(CAP_)?[A-Z_]+|ALL", re.IGNORECASE)
 
+_DEVICE = re.compile(r"/[^:]+(?::/[^:]+)?(?::[rwm]{1,3})?")
+
 Empty: FrozenMapping[str, Any] = FrozenMapping()
 
 
@@ -446,6 +448,9 @@ def _devices(name: str, value: object) -> tuple[str, ...]:
     devices = checks.texts(name, value, f'{name}=["/dev/fuse"]')
     for each in devices:
         checks.container_path(name, each)
+        if not _DEVICE.fullmatch(each):
+            mend = f'{name}=["/dev/fuse"] or {name}=["/dev/a:/dev/b:rwm"]'
+            raise SpecError(f"{name}= is no device", saw=f"{each!r}", mend=mend)
     return devices
 
 

@@ -100,9 +100,10 @@ def container_from(given: Mapping[str, Any]) -> ContainerSpec:
     image = fields.get("image")
     if build:
         if image is not None:
+            named = repr(image) if isinstance(image, str) else f"of type {type(image).__name__}"
             raise SpecError(
                 "an image to be used and one to be built are both given",
-                saw=f"image {image!r} and {', '.join(f'{key}={value!r}' for key, value in build.items())}",
+                saw=f"image {named} and {', '.join(f'{key}={value!r}' for key, value in build.items())}",
                 mend="give one of them",
             )
         shared = {key: fields[key] for key in _BOTH if key in fields}

@@ -18,8 +18,9 @@ _MEND = (
     '["/scratch"] (an unnamed one), or {"/data": a Path, a volume or its fixture}'
 )
 
-#: Source: moby, daemon/names/names.go, RestrictedNamePattern.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
+#: A volume's name; the engine gets it as the last part of a longer one.
+#: Source: moby, daemon/names/names.go, RestrictedNameChars.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 @dataclass(frozen=True)

@@ -132,9 +132,10 @@ def _one(value: object) -> NetworkRequest:
         if value in WORDS:
             return value
         meant = did_you_mean(value, WORDS)
+        stop = "" if meant.endswith("?") else "."
         raise SpecError(
             "network= is not a network that is known",
             saw=f"network={value!r}",
-            mend=f'{meant}{"" if meant.endswith("?") else "."} Or external("{value}") for one that exists on the engine',
+            mend=f'{meant}{stop} Or external("{value}") for one that exists on the engine',
         )
     raise checks.wrong_type("network", value, 'network="isolated", a NetworkSpec or a network fixture')

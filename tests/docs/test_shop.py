@@ -1,0 +1,34 @@
+"""The example passes by itself, and the README shows what it prints."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from tests.docs.pages import ROOT, blocks
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_the_shop_passes_and_the_readme_shows_it(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "state"))
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    # As in the Makefile; from the top of the repository, so that the paths are the same.
+    options = ("-v", "-p", "no:randomly", "-p", "no:cacheprovider", "-c", "examples/shop/pytest.ini", "examples/shop")
+    monkeypatch.chdir(ROOT)
+    result = pytester.run(sys.executable, "-B", "-m", "pytest", *options)
+    assert result.ret == 0, result.stdout.str()
+    printed = _passed(result.stdout.str())
+    shown = next(block.text for block in blocks("README.md") if "PASSED" in block.text)
+    assert _passed(shown) == printed
+    ended = re.compile(r"images: \d built, \d from cache, (\d+ containers, \d networks; all removed, images kept)")
+    summary = ended.search(result.stdout.str())
+    assert summary is not None
+    assert summary[1] in shown
+    assert list((pytester.path / "state/pytest-dockerkit/runs").iterdir()) == []
+
+
+def _passed(text: str) -> list[str]:
+    return re.findall(r"^(?:.*/)?(tests/\S+::\S+) PASSED", text, re.MULTILINE)
