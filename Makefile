@@ -42,12 +42,13 @@ engine:
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
 
 .venv/.test: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --upgrade pip  # --group is there from 25.1 on
 	$(BIN)/python -m pip install --quiet --editable . --group test
 	@touch $@
 
 .venv/.check: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --upgrade pip  # --group is there from 25.1 on
 	$(BIN)/python -m pip install --quiet --editable . --group test --group check --group docs
 	@touch $@

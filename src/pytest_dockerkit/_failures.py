@@ -73,7 +73,7 @@ def _section(container: RunningContainer, since: float) -> tuple[str, str]:
         seen = container.last_sight or container.look_at_it(since)
     except DockerkitError as failure:
         return title, f"{failure.what}\n  saw:  {failure.saw}"
-    parts = [container.image.reference, str(seen.state["Status"])]
+    parts = [container.image.title, str(seen.state["Status"])]
     if seen.state["Status"] == "exited":
         parts.append(f"exit code {seen.state['ExitCode']}" + (", OOM-killed" if seen.state.get("OOMKilled") else ""))
     if seen.health is not None:

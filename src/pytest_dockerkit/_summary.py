@@ -45,7 +45,7 @@ def show(reporter: pytest.TerminalReporter, told: tuple[list[str], bool] | None)
 
 
 def _told(lines: list[dict[str, str]]) -> str:
-    images: dict[str, dict[str, None]] = {"built": {}, "pulled": {}, "cached": {}}
+    images: dict[str, dict[str, None]] = {"built": {}, "pulled": {}, "cached": {}, "started": {}}
     for line in lines:
         if line["do"] == "note":
             images[line["what"]][line["name"]] = None
@@ -58,5 +58,6 @@ def _told(lines: list[dict[str, str]]) -> str:
         parts.append(f"images: {built} built, {cached} from cache")
     if images["pulled"]:
         parts.append(f"{len(images['pulled'])} pulled")
+    made["container"] = len(images["started"])
     parts += [f"{made[kind]} {kind}{'s' if made[kind] != 1 else ''}" for kind in ledger.KINDS[:3] if made[kind]]
     return ", ".join(parts) or "nothing was made"

@@ -52,12 +52,14 @@ def test_containers_of_different_tests_do_not_meet(suite: Suite) -> None:
         """
         import pytest
 
-        @pytest.mark.container("busybox:stable", name="db", command=["sleep", "1000"], env={"ME": "1"}, scope="session")
+        SLEEP = ["sleep", "1000"]
+
+        @pytest.mark.container("busybox:stable", name="db", command=SLEEP, env={"ME": "1"}, scope="session")
         def test_first(container):
             test_first.ip = container.ip
 
-        @pytest.mark.container("busybox:stable", name="db", command=["sleep", "1000"], env={"ME": "2"}, scope="session")
-        @pytest.mark.container("busybox:stable", name="client", command=["sleep", "1000"], scope="session")
+        @pytest.mark.container("busybox:stable", name="db", command=SLEEP, env={"ME": "2"}, scope="session")
+        @pytest.mark.container("busybox:stable", name="client", command=SLEEP, scope="session")
         def test_second(containers):
             client = containers["client"]
             assert client.exec(["nslookup", "db"]).stdout.count(containers["db"].ip) == 1
@@ -202,7 +204,7 @@ def test_several_networks_of_one_container(dockerkit: Kit) -> None:
 @pytest.fixture
 def kept_network(docker_client: docker.DockerClient) -> Iterator[str]:
     made = docker_client.networks.create(f"kept-{uuid.uuid4().hex[:8]}")
-    yield made.name
+    yield str(made.name)
     made.remove()
 
 
@@ -240,7 +242,9 @@ def test_published_ports_are_bound_to_the_loopback(container: RunningContainer) 
     with pytest.raises(PortNotPublishedError) as caught:
         container.port(81)
     assert str(caught.value) == (
-        "container 'container' does not publish port 81/tcp\n  saw:  published: 80/tcp; status running\n  mend: ports=[81]"
+        "container 'container' does not publish port 81/tcp\n"
+        "  saw:  published: 80/tcp; status running\n"
+        "  mend: ports=[81]"
     )
 
 

@@ -132,7 +132,8 @@ def test_a_container_that_ends_by_itself_says_what_to_do(dockerkit: Kit) -> None
     assert str(caught.value) == (
         "container 'job' has ended before it was ready\n"
         "  saw:  exit code 0\n"
-        "  mend: it ended by itself: wait=probes.exited(0) for a one-shot container, else give it a command that stays\n"
+        "  mend: it ended by itself: wait=probes.exited(0) for a one-shot container, "
+        "else give it a command that stays\n"
         "  its log (job) is empty"
     )
 
@@ -161,8 +162,14 @@ def test_an_oom_kill_is_told_as_the_cause(dockerkit: Kit) -> None:
         dockerkit.run(
             "busybox:stable", command=eat, memory="8m", timeout="1h", name="eater", wait=probes.log("never")
         )
-    assert caught.value.what == "container 'eater' was killed for reaching its memory cap"
-    assert caught.value.saw == "exit code 137, OOM-killed at memory=8 MiB"
+    # Engines on cgroup v1 miss some of the kernel's kills, and then it is told as what it is, likely.
+    assert (caught.value.what, caught.value.saw) in [
+        ("container 'eater' was killed for reaching its memory cap", "exit code 137, OOM-killed at memory=8 MiB"),
+        (
+            "container 'eater' was killed, most likely for reaching its memory cap",
+            "exit code 137 at memory=8 MiB; the engine has not seen what killed it",
+        ),
+    ]
 
 
 def test_what_never_becomes_ready_shows_what_was_seen_last(dockerkit: Kit) -> None:
@@ -191,5 +198,5 @@ def test_waiting_for_health_without_a_check_is_told(dockerkit: Kit) -> None:
 def test_a_container_can_be_awaited_again(container: RunningContainer) -> None:
     container.exec(["touch", "/tmp/flag"])
     container.wait(probes.command(["test", "-e", "/tmp/flag"]))
-    with pytest.raises(NotReadyError, match="is not ready after 0.2 s"):
+    with pytest.raises(NotReadyError, match=r"is not ready after 0\.2 s"):
         container.wait(probes.command(["test", "-e", "/tmp/other"]), timeout=0.2)

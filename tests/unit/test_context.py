@@ -162,15 +162,12 @@ def test_the_archive_holds_the_files_and_nobody_s_name_or_time(root: Path) -> No
     assert content(read_context(spec(root)), "Dockerfile") == DOCKERFILE.encode()
 
 
-def test_the_archive_is_one_within_its_first_bytes(root: Path) -> None:
-    """BuildKit looks at 1024 of them; a name that is long, or not ASCII, would take more."""
-    for each in root.iterdir():
-        each.unlink() if each.is_symlink() or each.is_file() else None
-    (root / ("ü" * 100)).touch()
-    with archive(read_context(spec(root, dockerfile_text=DOCKERFILE)), hide_added=False) as file:
-        start = file.read(1024)
-    assert tarfile.TarInfo.frombuf(start[:512], "utf-8", "strict").isdir()
-    assert tarfile.TarInfo.frombuf(start[512:], "utf-8", "strict").type in (tarfile.REGTYPE, tarfile.XHDTYPE)
+def test_the_archive_is_one_within_its_first_bytes(tmp_path: Path) -> None:
+    """BuildKit looks at 1024 of them; a name that is long, or not ASCII, takes more."""
+    (tmp_path / ("ü" * 100)).touch()
+    with archive(read_context(spec(tmp_path, dockerfile_text=DOCKERFILE)), hide_added=False) as file:
+        first = file.read(1024)
+    assert tarfile.TarInfo.frombuf(first[:512], "utf-8", "strict").isdir()
 
 
 def test_a_second_name_of_a_file_is_a_file(root: Path) -> None:

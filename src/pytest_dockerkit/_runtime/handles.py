@@ -376,6 +376,7 @@ class RunningContainer(ContainerHandle):
             ContainerFileError: it does not exist, or is no regular file.
         """
         real = self._engine.containers.real_path(self.id, checks.container_path("path", path))
+        self._refuse_tmpfs(real)
         found = self._file(real)
         if found.content is not None:
             return found.content
@@ -425,6 +426,7 @@ class RunningContainer(ContainerHandle):
             ContainerFileError: the source does not exist, or holds something that is not safe to unpack.
         """
         real = self._engine.containers.real_path(self.id, checks.container_path("source", source))
+        self._refuse_tmpfs(real)
         with self._engine.containers.get(self.id, real) as pieces:
             if pieces is None:
                 raise ContainerFileError(
@@ -626,6 +628,15 @@ class RunningContainer(ContainerHandle):
         with self._engine.containers.get(self.id, path) as pieces:
             return files.FileInfo(path, exists=False) if pieces is None else files.first_file(pieces, path)
 
+    def _refuse_tmpfs(self, path: str) -> None:
+        # The engine copies from and to what lies below the mount, and reports success.
+        if (tmpfs := self.spec.tmpfs_above(path)) is not None:
+            raise ContainerFileError(
+                f"{path} lies in a tmpfs, which only the container itself can see",
+                saw=f"tmpfs={tmpfs!r}",
+                mend=f'container.exec(["cat", {path!r}]) to read it, exec(["tee", {path!r}], stdin=…) to write it',
+            )
+
     def _followed(self) -> Iterator[bytes]:
         passed = 0
         for piece in self._engine.containers.follow(self.id):
@@ -636,6 +647,8 @@ class RunningContainer(ContainerHandle):
             yield self._engine.containers.logs(self.id)[passed:]
 
     def _put(self, content: Mapping[str, str | bytes | Path]) -> None:
+        for target in content:
+            self._refuse_tmpfs(target)
         put_files(self._engine, self.id, content)
 
 

@@ -57,14 +57,18 @@ class Image(ImageHandle):
     Attributes:
         id: the engine's id for it, `sha256:…`.
         reference: the name that it was asked for, or that the plugin gave it.
+        title: what a person calls it: its reference, or for one that was built its context and target.
         cached: whether it was there already, and nothing was built or pulled for it in this run.
     """
 
-    def __init__(self, session: Session, facts: dict[str, Any], reference: str, *, cached: bool) -> None:
+    def __init__(
+        self, session: Session, facts: dict[str, Any], reference: str, *, cached: bool, title: str | None = None
+    ) -> None:
         self._session = session
         self._facts = facts
         self.id: str = facts["Id"]
         self.reference = reference
+        self.title = title or reference
         self.cached = cached
 
     @property
@@ -142,7 +146,8 @@ class Image(ImageHandle):
         """
         checks.container_path("path", path)
         with self._opened() as container, self._session.engine.containers.get(container, path) as pieces:
-            return files.FileInfo(path, exists=False) if pieces is None else files.first_file(pieces, path)
+            found = files.FileInfo(path, exists=False) if pieces is None else files.first_file(pieces, path)
+        return files.FileInfo(path, exists=False) if _of_the_engine(found) else found
 
     def files(self, pattern: str) -> list[files.FileInfo]:
         """Look at all paths in it that match a pattern; no program of the image is run.
@@ -159,7 +164,7 @@ class Image(ImageHandle):
             if pieces is None:
                 return []
             found = files.matching(pieces, posixpath.dirname(fixed) if fixed != "/" else "/", pattern)
-            return sorted(found, key=lambda each: each.path)
+            return sorted((each for each in found if not _of_the_engine(each)), key=lambda each: each.path)
 
     @contextmanager
     def _opened(self) -> Iterator[str]:
@@ -169,7 +174,18 @@ class Image(ImageHandle):
             yield container
 
     def __repr__(self) -> str:
-        return f"<Image {self.reference} {self.id.removeprefix('sha256:')[:12]}>"
+        return f"<Image {self.title} {self.id.removeprefix('sha256:')[:12]}>"
+
+
+def _of_the_engine(info: files.FileInfo) -> bool:
+    """Tell whether the engine has put a file into the container that an image is looked at in.
+
+    An image's own file of such a name counts unless it is empty too, as in images without any they are.
+    Source: moby, daemon/initlayer/setup_unix.go.
+    """
+    if info.path in ("/.dockerenv", "/dev/console", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf"):
+        return not info.is_dir and info.link_target is None and info.size_bytes == 0
+    return info.path == "/etc/mtab" and info.link_target == "/proc/mounts"
 
 
 def _fixed_part(pattern: str) -> str:

@@ -12,6 +12,7 @@ from pytest_dockerkit._spec.container import ContainerSpec, make_spec
 from pytest_dockerkit._spec.image import ImageRequest, ImageSpec, check_image
 from pytest_dockerkit._spec.mounts import VolumeSpec
 from pytest_dockerkit._spec.network import NetworkSpec
+from pytest_dockerkit.errors import SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +97,13 @@ class Kit:
             wanted = make_spec({**fields, "image": spec})
         test, peers, mine = self._current_test()
         alias = wanted.name or self._alias(wanted, test)
+        for need in wanted.depends_on:
+            if isinstance(need, str) and need not in [each.alias for each in peers]:
+                raise SpecError(
+                    f"a container of the kit depends on {need!r}, which the test does not have yet",
+                    saw=f"running: {', '.join(each.alias for each in peers) or 'none'}",
+                    mend="run that one first, or give its container: depends_on=[db]",
+                )
         group = self._groups.setdefault(test, _Group(f"kit {test}"))
         # What one container has written is there for the next of the test: volumes outlive the last one.
         volumes = ScopeInstance("kit", f"kit volumes {test}", self._scope.at_end)

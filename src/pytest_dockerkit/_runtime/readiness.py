@@ -96,8 +96,8 @@ def death(container: RunningContainer, state: dict[str, Any]) -> ContainerError:
             details=last_log(container),
         )
     if code == _SIGKILLED and cap and not container.stopped_by_us:
-        # On cgroup v1 the engine misses some kills of a container's first process, whose group is gone with it:
-        # 14 of 40 on Docker 20.10.24, without an event either.
+        # On cgroup v1 the engine misses some of the kernel's kills, and has no event of them either: Docker 20.10.24
+        # on a busy machine up to 14 of 40, most where the container has just begun.
         return OutOfMemoryError(
             f"container {container.alias!r} was killed, most likely for reaching its memory cap",
             saw=f"{said} at memory={show_size(cap)}; the engine has not seen what killed it",

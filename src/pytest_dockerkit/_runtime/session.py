@@ -125,14 +125,16 @@ class Session:
         """
         spec = self._listener.wanted(spec)
         image = self.images.get(spec.image, pull=spec.pull, platform=spec.platform)
-        if spec.read_only and spec.files:
-            image = self._with_files(spec, image, scope, alias)
+        baked = spec.files_in_root if spec.read_only else {}
+        source = self._with_files(spec, baked, image, scope, alias) if baked else image
         networks = [self._network_for(each, scope, group) for each in spec.networks]
         volumes = self._volumes_for(spec, volumes_scope or scope, group)
         _introduce(peers, spec, networks)
         name = object_name(self.run_id, alias)
         try:
-            container = self._start(spec, image, name, alias, networks, volumes)
+            container_id = self._create(spec, source, name, alias, networks, volumes)
+            put_files(self.engine, container_id, {key: spec.files[key] for key in spec.files if key not in baked})
+            container = self._start(spec, image, container_id, name, alias, networks)
             container.await_ready()
         except DockerkitError as failure:
             self._remove("container", name)
@@ -153,11 +155,11 @@ class Session:
         """Give a container that was made and not started; it is removed at the end of the block."""
         name = object_name(self.run_id, alias)
         try:
-            yield self._create(spec, image, name, alias, spec.networks[0], [], {})
+            yield self._create(spec, image, name, alias, [self._network_handle("none", None)], {})
         finally:
             self._remove("container", name)
 
-    def _start(
+    def _create(
         self,
         spec: ContainerSpec,
         image: Image,
@@ -165,14 +167,40 @@ class Session:
         alias: str,
         networks: Sequence[Network],
         volumes: Mapping[str, str],
-    ) -> RunningContainer:
-        names = list(dict.fromkeys([alias, *spec.aliases])) if networks[0].has_names else []
-        container_id = self._create(spec, image, name, alias, networks[0].name, names, volumes)
+    ) -> str:
+        if spec.secrets:
+            raise SpecError(
+                "secrets= is not there yet in this version",
+                saw=f"secrets={list(spec.secrets)}",
+                mend="files= for values that need not be kept",
+            )
+        names = list(dict.fromkeys([alias, *spec.aliases]))
+        body = container_body(
+            spec,
+            image_id=image.id,
+            labels={**self._labels, NAME_LABEL: alias},
+            network=networks[0].name,
+            aliases=names if networks[0].has_names else [],
+            volumes=volumes,
+            start_interval=self.engine.facts.start_interval,
+        )
+        self.ledger.making("container", name)
+        container_id = self.engine.containers.create(name, body, spec.platform)
         for network in networks[1:]:
             self.engine.networks.connect(network.name, container_id, names if network.has_names else [])
-        if spec.files and not spec.read_only:
-            put_files(self.engine, container_id, spec.files)
+        return container_id
+
+    def _start(
+        self,
+        spec: ContainerSpec,
+        image: Image,
+        container_id: str,
+        name: str,
+        alias: str,
+        networks: Sequence[Network],
+    ) -> RunningContainer:
         self.engine.containers.start(container_id)
+        self.note("started", name)
         return RunningContainer(
             self.engine,
             spec,
@@ -184,41 +212,20 @@ class Session:
             remove=lambda: self._remove("container", name),
         )
 
-    def _create(
+    def _with_files(
         self,
         spec: ContainerSpec,
+        content: Mapping[str, str | bytes | Path],
         image: Image,
-        name: str,
+        scope: ScopeInstance,
         alias: str,
-        network: object,
-        names: Sequence[str],
-        volumes: Mapping[str, str],
-    ) -> str:
-        if spec.secrets:
-            raise SpecError(
-                "secrets= is not there yet in this version",
-                saw=f"secrets={list(spec.secrets)}",
-                mend="files= for values that need not be kept",
-            )
-        body = container_body(
-            spec,
-            image_id=image.id,
-            labels={**self._labels, NAME_LABEL: alias},
-            network=str(network),
-            aliases=names,
-            volumes=volumes,
-            start_interval=self.engine.facts.start_interval,
-        )
-        self.ledger.making("container", name)
-        return self.engine.containers.create(name, body, spec.platform)
-
-    def _with_files(self, spec: ContainerSpec, image: Image, scope: ScopeInstance, alias: str) -> Image:
+    ) -> Image:
         """Make an image with the files in it: into a read-only root the engine copies none."""
         name = object_name(self.run_id, f"{alias}-files").lower()
         # The command stays in the image that is made, so that it has to be the right one.
         plain = ContainerSpec(image=image, command=spec.command, entrypoint=spec.entrypoint, network="none")
         with self.created(plain, image, f"{alias}-files") as container:
-            put_files(self.engine, container, spec.files)
+            put_files(self.engine, container, content)
             scope.at_end(lambda: self._remove("image", name))
             self.ledger.making("image", name)
             self.engine.images.commit(container, name, self._labels)
@@ -231,7 +238,7 @@ class Session:
         # Docker takes the gateway, and with it the published ports, from the network whose name sorts first: a
         # container that joins a later one keeps its ports. Source: moby, libnetwork, endpoint.Less.
         self._made_networks += 1
-        name = object_name(self.run_id, f"{alias}-{self._made_networks:06}")
+        name = object_name(self.run_id, f"{self._made_networks:06}-{alias}")
         made: list[Network] = []
 
         def remove() -> None:

@@ -114,10 +114,10 @@ class ImageStore:
         context = read_context(spec)
         digest = fingerprint(spec, context, self._base_ids(spec))
         name = f"{REPOSITORY}:{digest[:32]}"
-        image = None if self._session.must_rebuild(digest) else self._find(name)
+        image = None if self._session.must_rebuild(digest) else self._find(name, spec)
         if image is None:
             with self._lock(digest[:32]):
-                image = None if self._session.must_rebuild(digest) else self._find(name)
+                image = None if self._session.must_rebuild(digest) else self._find(name, spec)
                 if image is None:
                     image = self._build(spec, context, digest, name)
         for tag in spec.tags:
@@ -125,14 +125,14 @@ class ImageStore:
         if spec.tags:
             # Looked at again, for its new names.
             facts = self._session.engine.images.find(name) or {}
-            image = Image(self._session, facts, name, cached=image.cached)
+            image = Image(self._session, facts, name, cached=image.cached, title=image.title)
         if image.cached:
             self._session.note("cached", name)
         return image
 
-    def _find(self, name: str) -> Image | None:
+    def _find(self, name: str, spec: ImageSpec) -> Image | None:
         facts = self._session.engine.images.find(name)
-        return None if facts is None else Image(self._session, facts, name, cached=True)
+        return None if facts is None else Image(self._session, facts, name, cached=True, title=_title(spec))
 
     def _build(self, spec: ImageSpec, context: BuildContext, digest: str, name: str) -> Image:
         engine = self._session.engine
@@ -158,7 +158,7 @@ class ImageStore:
                 saw=f"the engine reports success, but has no {name}",
                 mend="look at the engine's log; it may be out of disk space",
             )
-        return Image(self._session, facts, name, cached=False)
+        return Image(self._session, facts, name, cached=False, title=_title(spec))
 
     def _base_ids(self, spec: ImageSpec) -> dict[str, str]:
         """Find, and pull if need be, the images that a build stands on: a new base is a new image."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pytest_dockerkit._names import check_alias, did_you_mean
@@ -155,6 +155,7 @@ class ContainerSpec:
 
     def _check_together(self) -> None:
         self._check_memory()
+        self._check_files()
         if "host" in self.networks and self.ports:
             raise SpecError(
                 "host networking publishes no ports",
@@ -172,6 +173,15 @@ class ContainerSpec:
             raise SpecError(
                 "ports= publishes one port twice", saw=f"{doubled} in {list(self.ports)}", mend="name it once"
             )
+
+    def _check_files(self) -> None:
+        for target in self.files:
+            if (path := self.tmpfs_above(target)) is not None:
+                raise SpecError(
+                    "files= cannot be copied into a tmpfs, which is empty when the container starts",
+                    saw=f"files={{{target!r}: …}} below tmpfs={path!r}",
+                    mend="another path, or an exec() that writes it once the container runs",
+                )
 
     def _check_memory(self) -> None:
         if self.memory_bytes is not None and self.memory_bytes < MIN_MEMORY_BYTES:
@@ -238,6 +248,19 @@ class ContainerSpec:
         if self.healthcheck is None or isinstance(self.healthcheck, HealthCheck):
             return self.healthcheck
         return HealthCheck(test=self.healthcheck)
+
+    @property
+    def files_in_root(self) -> dict[str, str | bytes | Path]:
+        """The files that go into the image's own file system, and not into what is mounted over it."""
+        return {
+            target: content
+            for target, content in self.files.items()
+            if not any(_is_below(target, mount.target) for mount in self.mounts)
+        }
+
+    def tmpfs_above(self, path: str) -> str | None:
+        """Give the tmpfs that a path lies in, if it does: the engine copies nothing in or out there."""
+        return next((each for each in self.tmpfs if _is_below(path, each)), None)
 
     def full_env(self) -> dict[str, str]:
         """Give the environment: the files' variables, then `env`, which wins.
@@ -314,6 +337,10 @@ def refuse_unknown(given: Mapping[str, Any], known: Sequence[str]) -> None:
                 saw=f"{keyword}={value!r}",
                 mend=did_you_mean(keyword, known),
             )
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return PurePosixPath(path).is_relative_to(directory)
 
 
 def _existing(field_name: str, base: Path, path: Path) -> Path:
