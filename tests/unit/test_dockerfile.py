@@ -32,7 +32,7 @@ STAGES: list[tuple[str, str, list[Any]]] = [
     ("malformed", "FROM a # comment\n", []),
     # Continuation lines.
     ("continued", "FROM a \\\n AS \\\n  b\nFROM c", [("a", "b", 1), ("c", None, 4)]),
-    ("continued in a word", "FROM bu\\\nsy AS x\n", [("busy", "x", 1)]),
+    ("continued in a word", "FROM busy\\\nbox AS x\n", [("busybox", "x", 1)]),
     ("continued, not a stage", "FROM a\nRUN x \\\nFROM b\n", [("a", None, 1)]),
     ("blank after the escape", "FROM a\nRUN x \\ \t\n  FROM z\nFROM b\n", [("a", None, 1), ("b", None, 4)]),
     ("comment within", "FROM a\nRUN x \\\n # FROM c\n# y \\\n  FROM z\nFROM d\n", [("a", None, 1), ("d", None, 6)]),

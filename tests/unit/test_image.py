@@ -256,9 +256,9 @@ def test_a_dockerfile_that_is_not_there_is_refused_with_those_that_are(tmp_path:
     )
     for name in ("api.dockerfile", "Dockerfile.multi"):
         (base / name).touch()
-    assert refusal(lambda: ImageSpec(build=".", dockerfile="Dockerfile.mutli").anchored(base)) == (
+    assert refusal(lambda: ImageSpec(build=".", dockerfile="Dockerfile.mlti").anchored(base)) == (
         "the Dockerfile does not exist\n"
-        f"  saw:  {base}/Dockerfile.mutli (dockerfile= starts from the context);"
+        f"  saw:  {base}/Dockerfile.mlti (dockerfile= starts from the context);"
         " there: Dockerfile.multi, api.dockerfile\n"
         "  mend: did you mean 'Dockerfile.multi'?"
     )
