@@ -389,7 +389,9 @@ def test_a_dockerfile_that_is_not_in_the_context_is_not_in_the_image(
     runs: Runs, context: Path, dockerkit: Kit, how: str
 ) -> None:
     """`COPY . .` brings what the context has, and a stage that is not needed is not built there either."""
-    text = f"FROM {BASE} AS broken\nRUN exit 3\nFROM {BASE} AS api\nWORKDIR /app\nCOPY . .\n"
+    # A layer that no other build has: where two share one, the removal of the one image breaks the other's build.
+    own = f"LABEL own={uuid.uuid4().hex}"
+    text = f"FROM {BASE} AS broken\nRUN exit 3\nFROM {BASE} AS api\n{own}\nWORKDIR /app\nCOPY . .\n"
     write(context, sub__x="x")
     fields: dict[str, Any] = {"build": context, "target": "api"}
     if how == "outside":

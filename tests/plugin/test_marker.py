@@ -114,7 +114,7 @@ def test_a_container_is_gone_at_the_end_of_its_scope(suite: Suite) -> None:
             assert living(docker_client) == {{"of-module"}}
 
         def living(client):
-            ids = {{each.id for each in client.containers.list(all=True)}}
+            ids = {{each["Id"] for each in client.api.containers(all=True)}}
             return {{name for name, id in seen.items() if id in ids}}
         """
     ).ended(passed=3)

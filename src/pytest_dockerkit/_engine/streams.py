@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,9 +33,10 @@ def converse(connection: Any, stdin: bytes | None, timeout_s: float | None) -> t
         # Beside the reading: a command that answers before it has read all would block both sides.
         threading.Thread(target=_send, args=(wire, stdin), daemon=True).start()
     gathered = {False: bytearray(), True: bytearray()}
-    while (header := _receive(wire, HEADER.size, deadline)) is not None:
+    receive = _buffered(connection)
+    while (header := _receive(wire, receive, HEADER.size, deadline)) is not None:
         stream, length = HEADER.unpack(header)
-        gathered[stream == _STDERR] += _receive(wire, length, deadline) or b""
+        gathered[stream == _STDERR] += _receive(wire, receive, length, deadline) or b""
     return bytes(gathered[False]), bytes(gathered[True])
 
 
@@ -46,6 +47,9 @@ def closing(connection: Any) -> Iterator[None]:
     try:
         yield
     finally:
+        # From the top: a response whose socket is closed below it fails when it is collected.
+        if (response := getattr(connection, "_response", None)) is not None:
+            response.close()
         connection.close()
         wire.close()
 
@@ -59,7 +63,19 @@ def _send(wire: Any, stdin: bytes) -> None:
         return
 
 
-def _receive(wire: Any, length: int, deadline: float | None) -> bytes | None:
+def _buffered(connection: Any) -> Callable[[int], bytes]:
+    """Find what reads the connection from where its HTTP header has ended.
+
+    docker-py gives the socket below the buffer that the header was read through. Output that has arrived together
+    with the header is in that buffer, and lost to whoever reads the socket.
+    """
+    response = getattr(connection, "_response", None)
+    reader = None if response is None else response.raw._fp.fp  # noqa: SLF001  - docker-py takes the same way to it
+    receive: Callable[[int], bytes] = getattr(reader, "read1", None) or getattr(connection, "_sock", connection).recv
+    return receive
+
+
+def _receive(wire: Any, receive: Callable[[int], bytes], length: int, deadline: float | None) -> bytes | None:
     """Read exactly so many bytes; None when the command has ended."""
     got = bytearray()
     while len(got) < length:
@@ -67,7 +83,7 @@ def _receive(wire: Any, length: int, deadline: float | None) -> bytes | None:
             wire.settimeout(max(0.001, deadline - time.monotonic()))
         else:
             wire.settimeout(None)
-        piece = wire.recv(length - len(got))
+        piece = receive(length - len(got))
         if not piece:
             return bytes(got) if got else None
         got += piece
