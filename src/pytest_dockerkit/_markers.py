@@ -11,12 +11,12 @@ import pytest
 
 from pytest_dockerkit._plan import in_order
 from pytest_dockerkit._run import CONTAINERS, containers_of, scope_of, session_of
-from pytest_dockerkit._spec.marker import ContainerRequest, read_marker
+from pytest_dockerkit._spec.marker import SCOPES, ContainerRequest, read_marker
 from pytest_dockerkit.errors import DockerkitError, SpecError
 from pytest_dockerkit.fixtures import Place, filled, refs_in, with_refs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.images import Image
@@ -58,6 +58,9 @@ def requests_of(item: pytest.Item) -> list[ContainerRequest]:
         # pytest gives the nearest marker first; people read a stack of decorators from the top.
         markers = reversed(list(item.iter_markers_with_node(MARKER)))
         requests = [_read(item, node, mark) for node, mark in markers]
+        marked = {request.name for request in requests}
+        for request in requests:
+            _check_lifetimes(item, request, marked)
         needed = {need for request in requests for need in request.needs}
         item.stash[_REQUESTS] = in_order(requests, [need for need in needed if _is_fixture(item, need)])
     return item.stash[_REQUESTS]
@@ -68,6 +71,21 @@ def _read(item: pytest.Item, node: Any, mark: pytest.Mark) -> ContainerRequest:
     module = item.getparent(pytest.Module)
     name_of = Place(file, {} if module is None else vars(module.obj)).name_of
     return read_marker(with_refs(mark.args, name_of), with_refs(mark.kwargs, name_of), file.parent)
+
+
+def _check_lifetimes(item: pytest.Item, request: ContainerRequest, marked: Collection[str]) -> None:
+    """Refuse fixtures that would be gone, or others, while a container that stands on them still runs."""
+    spec = request.spec
+    texts = [need for need in request.needs if need not in marked]
+    names = [*texts, *(ref.find_name() for ref in refs_in((spec.network, spec.volumes, spec.depends_on)))]
+    for name in names:
+        *_, scope = ("session", *(each.scope for each in _definitions(item, name)))
+        if SCOPES.index(scope) > SCOPES.index(request.scope):
+            raise SpecError(
+                f"container {request.name!r} lives longer than the fixture {name!r}, which it needs",
+                saw=f"scope={request.scope!r} needs scope={scope!r}",
+                mend=f'scope="{request.scope}" for {name!r} too',
+            )
 
 
 def one_request(item: pytest.Item, fixture: str) -> ContainerRequest:
@@ -178,8 +196,13 @@ def _without_refs(request: pytest.FixtureRequest, spec: ContainerSpec) -> Contai
 
 
 def _is_fixture(item: pytest.Item, name: str) -> bool:
+    return bool(_definitions(item, name))
+
+
+def _definitions(item: pytest.Item, name: str) -> Sequence[pytest.FixtureDef[Any]]:
+    """Give the fixtures of a name that a test can see, the nearest last."""
     manager = item.session._fixturemanager  # noqa: SLF001  - pytest tells it nowhere else
-    return bool(manager.getfixturedefs(name, item))
+    return manager.getfixturedefs(name, item) or ()
 
 
 def _file(node: Any, mark: pytest.Mark) -> Path:

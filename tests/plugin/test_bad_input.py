@@ -350,6 +350,41 @@ def test_wrong_markers_of_one_test_are_told_at_collection(app: Suite, case: str)
     told_at_collection(app, markers, error)
 
 
+def test_a_marker_that_outlives_a_fixture_is_told_at_collection(app: Suite) -> None:
+    """Its network or its dependency would be gone, or be another, for the tests to come."""
+    outcome = app.run(
+        """
+        import pytest
+        from pytest_dockerkit import container_fixture, network_fixture
+
+        net = network_fixture()
+        db = container_fixture("busybox:stable", scope="module")
+
+        @pytest.mark.container("busybox:stable", network=[net], scope="class")
+        def test_network(container): pass
+
+        @pytest.mark.container("busybox:stable", depends_on=["db"], scope="session", name="api")
+        def test_dependency(container): pass
+
+        @pytest.mark.container("busybox:stable", depends_on=[db], network=net)
+        def test_right(container): pass
+        """
+    )
+    outcome.ended(errors=1)
+    places = [f"test_inner.py::test_{name}: @pytest.mark.container" for name in ("network", "dependency")]
+    outcome.says(
+        f"""
+        {places[0]}: container 'container' lives longer than the fixture 'net', which it needs
+          saw:  scope='class' needs scope='function'
+          mend: scope="class" for 'net' too
+
+        {places[1]}: container 'api' lives longer than the fixture 'db', which it needs
+          saw:  scope='session' needs scope='module'
+          mend: scope="session" for 'db' too
+        """
+    )
+
+
 def test_each_wrong_marker_of_a_module_is_told(app: Suite) -> None:
     """Not only the first; one that several tests share is told for each of them."""
     outcome = app.run(

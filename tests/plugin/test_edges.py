@@ -81,3 +81,15 @@ def test_a_dependency_that_the_test_does_not_have_is_told(dockerkit: Kit) -> Non
         dockerkit.run("busybox:stable", command=SLEEP, depends_on=["db"]) as api,
     ):
         assert api.exec(["nslookup", "db"]).exit_code == 0
+
+
+def test_a_file_that_is_no_text_is_told(dockerkit: Kit) -> None:
+    with dockerkit.run("busybox:stable", command=SLEEP, files={"/etc/raw": b"\xff\xfe"}) as container:
+        assert container.read_bytes("/etc/raw") == b"\xff\xfe"
+        with pytest.raises(ContainerFileError) as caught:
+            container.read_file("/etc/raw")
+    assert str(caught.value) == (
+        "/etc/raw is no UTF-8 text\n"
+        "  saw:  'utf-8' codec can't decode byte 0xff in position 0: invalid start byte\n"
+        "  mend: container.read_bytes('/etc/raw')"
+    )

@@ -365,9 +365,15 @@ class RunningContainer(ContainerHandle):
         """Give a file's content as UTF-8 text; links are followed, no program in the image is needed.
 
         Raises:
-            ContainerFileError: it does not exist, or is no regular file.
+            ContainerFileError: it does not exist, is no regular file, or is not UTF-8.
         """
-        return self.read_bytes(path).decode()
+        content = self.read_bytes(path)
+        try:
+            return content.decode()
+        except UnicodeDecodeError as failure:
+            raise ContainerFileError(
+                f"{path} is no UTF-8 text", saw=str(failure), mend=f"container.read_bytes({path!r})"
+            ) from None
 
     def read_bytes(self, path: str) -> bytes:
         """Give a file's content; links are followed, no program in the image is needed.
