@@ -14,8 +14,12 @@ from pytest_dockerkit.errors import ContainerError, EngineError, EngineUnavailab
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: How engines say that a host port is in use; the first is docker's allocator, the second the kernel.
-_PORT_TAKEN = re.compile(r"Bind for (\S+) failed: port is already allocated|listen \w+ (\S+): bind: address already")
+#: How engines say that a host port is in use: Docker's allocator, the kernel, and both since Docker 28.
+_PORT_TAKEN = re.compile(
+    r"Bind for (\S+) failed: port is already allocated"
+    r"|listen \w+ (\S+): bind: address already"
+    r"|bind host port(?: for)? (\S+?:\d+)\S*: (?:address already in use|port is already allocated)"
+)
 _NO_PROGRAM = re.compile(r'exec: \\?"(?P<program>[^"\\]+)\\?": (?P<why>[^:]+)')
 _NO_SERVICE = (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError)
 
@@ -61,7 +65,7 @@ def refusal(doing: str, failure: docker.errors.APIError, mend: str = "") -> Engi
     said = str(failure.explanation or failure).strip()
     if taken := _PORT_TAKEN.search(said):
         return PortTakenError(
-            f"the host port {taken[1] or taken[2]} is taken",
+            f"the host port {taken[1] or taken[2] or taken[3]} is taken",
             saw=said,
             mend="free it, or name only the container's port (ports=[80]) and let the engine choose a free one",
         )
