@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_dockerkit._plan import in_order
-from pytest_dockerkit._run import CONTAINERS, containers_of, scope_of, session_of
+from pytest_dockerkit._run import containers_of, note, scope_of, session_of
 from pytest_dockerkit._spec.marker import SCOPES, ContainerRequest, read_marker
 from pytest_dockerkit.errors import DockerkitError, SpecError
 from pytest_dockerkit.fixtures import Place, filled, refs_in, with_refs
@@ -27,6 +27,8 @@ MARKER = "container"
 FIXTURES = ("container", "containers", "image")
 
 _REQUESTS = pytest.StashKey[list[ContainerRequest]]()
+#: The markers that the requests were read from; plugins may add some after the collection.
+_MARKS = pytest.StashKey[list[pytest.Mark]]()
 #: The containers of markers that are running, or the errors in their place.
 _RUNNING = pytest.StashKey[dict[tuple[str, str], list[tuple[ContainerRequest, Any]]]]()
 
@@ -54,9 +56,11 @@ def requests_of(item: pytest.Item) -> list[ContainerRequest]:
     Raises:
         SpecError: a marker is wrong.
     """
-    if _REQUESTS not in item.stash:
-        # pytest gives the nearest marker first; people read a stack of decorators from the top.
-        markers = reversed(list(item.iter_markers_with_node(MARKER)))
+    # pytest gives the nearest marker first; people read a stack of decorators from the top.
+    markers = list(reversed(list(item.iter_markers_with_node(MARKER))))
+    marks = [mark for _, mark in markers]
+    if item.stash.get(_MARKS, None) != marks:
+        item.stash[_MARKS] = marks
         requests = [_read(item, node, mark) for node, mark in markers]
         marked = {request.name for request in requests}
         for request in requests:
@@ -124,28 +128,32 @@ def run_all(request: pytest.FixtureRequest) -> dict[str, RunningContainer]:
     for wanted in requests_of(item):
         for need in wanted.needs:
             if need not in running:
-                request.getfixturevalue(need)
+                note(item, request.getfixturevalue(need))
         running[wanted.name] = _run(request, item, wanted)
     return {wanted.name: running[wanted.name] for wanted in requests_of(item)}
 
 
 def _run(request: pytest.FixtureRequest, item: pytest.Item, wanted: ContainerRequest) -> RunningContainer:
     node = _scope_node(item, wanted.scope)
+    # With the values of fixtures in it: a parametrised one makes another request each time.
+    wanted = dataclasses.replace(wanted, spec=_without_refs(request, wanted.spec))
+    for need in wanted.spec.depends_on:
+        note(item, need)
     shared = request.config.stash.setdefault(_RUNNING, {}).setdefault((wanted.scope, node.nodeid), [])
-    mine = item.stash.setdefault(CONTAINERS, [])
+    # One that a test has removed is made anew for the next.
+    shared[:] = [each for each in shared if isinstance(each[1], DockerkitError) or not each[1].removed]
     for other, outcome in shared:
         if other == wanted:
             if isinstance(outcome, DockerkitError):
                 raise outcome.with_traceback(None)
-            if outcome not in mine:
-                mine.append(outcome)
+            note(item, outcome)
             container: RunningContainer = outcome
             return container
     if not shared:
         node.addfinalizer(shared.clear)
     try:
         container = session_of(request.config).run(
-            _without_refs(request, wanted.spec),
+            wanted.spec,
             scope_of(node, wanted.scope),
             alias=wanted.name,
             group=_group(item, wanted),
@@ -155,9 +163,8 @@ def _run(request: pytest.FixtureRequest, item: pytest.Item, wanted: ContainerReq
         # Each test that shares it is told, and none of them waits for it anew.
         shared.append((wanted, failure))
         raise
-    node.addfinalizer(container.remove)
     shared.append((wanted, container))
-    mine.append(container)
+    note(item, container)
     return container
 
 

@@ -35,6 +35,7 @@ OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
 )
 
 _SESSION = pytest.StashKey["Session"]()
+_SETTINGS = pytest.StashKey["Settings"]()
 _RUN_ID = pytest.StashKey[str]()
 #: The containers that a test has started or shares, in that order.
 CONTAINERS = pytest.StashKey[list["RunningContainer"]]()
@@ -75,7 +76,7 @@ def session_of(config: pytest.Config) -> Session:
         from pytest_dockerkit._runtime.session import Session
 
         process = str(getattr(config, "workerinput", {}).get("workerid", "main"))
-        config.stash[_SESSION] = Session(_settings(config), run_id(config), process, _Hooks(config.hook))
+        config.stash[_SESSION] = Session(settings(config), run_id(config), process, _Hooks(config.hook))
     return config.stash[_SESSION]
 
 
@@ -90,7 +91,7 @@ def session_to_finish(config: pytest.Config) -> Session | None:
         return None
     if _RUN_ID not in config.stash or _SESSION in config.stash:
         return session_if_any(config)
-    return session_of(config) if (_settings(config).state_dir / "runs" / run_id(config)).is_dir() else None
+    return session_of(config) if (settings(config).state_dir / "runs" / run_id(config)).is_dir() else None
 
 
 def scope_of(node: Any, scope: str) -> ScopeInstance:
@@ -105,23 +106,42 @@ def containers_of(item: pytest.Item) -> list[RunningContainer]:
     from pytest_dockerkit._runtime.handles import RunningContainer
 
     found: dict[RunningContainer, None] = {}
-    for each in item.stash.get(CONTAINERS, []):
-        found[each] = None
-    for value in getattr(item, "funcargs", {}).values():
-        if isinstance(value, RunningContainer):
-            found[value] = None
+    values = (*item.stash.get(CONTAINERS, []), *getattr(item, "funcargs", {}).values())
+    waiting = [each for each in values if isinstance(each, RunningContainer)]
+    while waiting:
+        container = waiting.pop(0)
+        if container not in found:
+            found[container] = None
+            waiting += container.stands_on
     return list(found)
 
 
-def _settings(config: pytest.Config) -> Settings:
-    from pytest_dockerkit._runtime.settings import Settings
+def note(item: pytest.Item, value: object) -> None:
+    """Note that a test has to do with a container that it was given by another way than its arguments."""
+    from pytest_dockerkit._runtime.handles import RunningContainer
 
-    return Settings(
-        host=option(config, "host"),
-        context=option(config, "context"),
-        pull=option(config, "pull") or "missing",
-        rebuild=rebuild(config),
-    )
+    mine = item.stash.setdefault(CONTAINERS, [])
+    if isinstance(value, RunningContainer) and value not in mine:
+        mine.append(value)
+
+
+def settings(config: pytest.Config) -> Settings:
+    """Give what the user has set, as it was when pytest began: tests change the environment."""
+    from pathlib import Path
+
+    from pytest_dockerkit._runtime.settings import Settings, state_dir
+
+    if _SETTINGS not in config.stash:
+        # Of the controller, whose business it is to clear up after its workers.
+        given = getattr(config, "workerinput", {}).get("dockerkit_state")
+        config.stash[_SETTINGS] = Settings(
+            host=option(config, "host"),
+            context=option(config, "context"),
+            pull=option(config, "pull") or "missing",
+            rebuild=rebuild(config),
+            state_dir=state_dir() if given is None else Path(given),
+        )
+    return config.stash[_SETTINGS]
 
 
 class _Hooks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,9 @@ def finish(session: Session) -> tuple[list[str], bool]:
         session.undo_all()
     except DockerkitError as failure:
         return [_told(lines), *str(failure).splitlines()], True
-    session.forget()
+    with contextlib.suppress(OSError):
+        # What is left then is an empty ledger.
+        session.forget()
     return [f"{_told(lines)}; all removed, images kept"], False
 
 

@@ -5,7 +5,10 @@ DockerkitError
 ├── SpecError (ValueError)                  what was asked for makes no sense
 ├── EngineError (RuntimeError)              the engine refused or failed
 │   ├── EngineUnavailableError (ConnectionError)   no engine answers
-│   └── CapabilityError (NotImplementedError)      this engine cannot do it
+│   ├── CapabilityError (NotImplementedError)      this engine cannot do it
+│   ├── ConflictError (RuntimeError)               in use, or not in the state for it
+│   └── NotOnEngineError (LookupError)             the engine does not have it
+│       └── ContainerRemovedError (LookupError)    the container is not there any more
 ├── ImageError
 │   ├── ImageNotFoundError (LookupError)    neither on the engine nor at the registry
 │   └── BuildError (RuntimeError)           an instruction of the Dockerfile failed
@@ -84,6 +87,18 @@ class EngineUnavailableError(EngineError, ConnectionError):
 
 class CapabilityError(EngineError, NotImplementedError):
     """This engine, or this machine, cannot do what was asked for."""
+
+
+class ConflictError(EngineError):
+    """What was asked for is in use, or not in the state for it, as a container that has to be running."""
+
+
+class NotOnEngineError(EngineError, LookupError):
+    """The engine does not have what was asked for."""
+
+
+class ContainerRemovedError(NotOnEngineError):
+    """The container is not there any more."""
 
 
 class ImageError(DockerkitError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_dockerkit._names import check_alias, nearest, slug
-from pytest_dockerkit._run import CONTAINERS, containers_of, scope_of, session_of
+from pytest_dockerkit._run import containers_of, note, scope_of, session_of
 from pytest_dockerkit._runtime.scope import ScopeInstance
 from pytest_dockerkit._spec.container import ContainerSpec, refuse_unknown
 from pytest_dockerkit._spec.image import ImageSpec, check_image
@@ -261,11 +261,10 @@ class _Container(_Factory):
         spec = self._spec(request, needed).anchored(self.place.directory)
         name = request.fixturename or "container"
         alias = spec.name or (check_alias("name", name) if name.isascii() else slug(name))
-        for need in spec.depends_on:
-            if isinstance(need, str):
-                _depend(request, need, self.place)
+        texts = [_depend(request, need, self.place) for need in spec.depends_on if isinstance(need, str)]
         container = start(request, spec, alias)
-        request.addfinalizer(container.remove)
+        given = (*texts, *spec.depends_on, *needed.values())
+        container.stands_on += [each for each in given if isinstance(each, type(container))]
         return container
 
     def _spec(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> ContainerSpec:
@@ -411,10 +410,10 @@ def _made_here() -> None:
     """Stand for a fixture that no function of the user's makes."""
 
 
-def _depend(request: pytest.FixtureRequest, need: str, place: Place) -> None:
+def _depend(request: pytest.FixtureRequest, need: str, place: Place) -> object:
     """Set up a fixture that `depends_on=` names by its text."""
     try:
-        request.getfixturevalue(need)
+        value = request.getfixturevalue(need)
     except pytest.FixtureLookupError as failure:
         if failure.argname != need:
             raise
@@ -432,12 +431,16 @@ def _depend(request: pytest.FixtureRequest, need: str, place: Place) -> None:
             saw=f"depends_on={need!r}",
             mend=f"did you mean {best!r}?" if best else "name a container fixture, or pass the fixture itself",
         ) from None
+    note(request._pyfuncitem, value)  # noqa: SLF001  - the test that the fixture is set up for
+    return value
 
 
 def start(request: pytest.FixtureRequest, spec: ContainerSpec, alias: str) -> RunningContainer:
-    """Start a container for a fixture; the caller sees to its removal."""
+    """Start a container for a fixture; it is removed when the fixture is torn down."""
     item = request._pyfuncitem  # noqa: SLF001  - the test that the fixture is set up for
     peers = containers_of(item)
-    container = session_of(request.config).run(spec, scope_of(request.node, request.scope), alias=alias, peers=peers)
-    item.stash.setdefault(CONTAINERS, []).append(container)
+    scope = scope_of(request.node, request.scope)
+    session = session_of(request.config)
+    container = session.run(spec, scope, alias=alias, peers=peers, at_end=request.addfinalizer)
+    note(item, container)
     return container

@@ -5,6 +5,7 @@ Every run imports this module, also one without a container: whatever is heavy i
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -56,12 +57,14 @@ def pytest_configure(config: pytest.Config) -> None:
         if choices and value not in choices:
             msg = f"dockerkit_{name.replace('-', '_')} is {value!r}, and has to be one of: {', '.join(choices)}"
             raise pytest.UsageError(msg)
+    _run.settings(config)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Hand the run's id to an xdist worker; the controller owns the run."""
     node.workerinput["dockerkit_run"] = _run.run_id(node.config)
+    node.workerinput["dockerkit_state"] = str(_run.settings(node.config).state_dir)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -88,6 +91,20 @@ def pytest_make_collect_report() -> Generator[None, Any, pytest.CollectReport]:
     return report
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Read the markers that other plugins have added since."""
+    for item in items:
+        if item.get_closest_marker(_MARKER):
+            from pytest_dockerkit import _markers
+            from pytest_dockerkit.errors import SpecError
+
+            try:
+                _markers.check(item)
+            except SpecError as failure:
+                raise pytest.UsageError(str(failure)) from None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Note which test runs, and since when: its report shows what its containers have said since."""
@@ -101,7 +118,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, Any, pytest.TestReport]:
     """Show our errors without our frames, and with a failing test the state and the logs of its containers."""
     error = None if call.excinfo is None else call.excinfo.value
-    if type(error).__module__.startswith("pytest_dockerkit"):
+    errors = sys.modules.get("pytest_dockerkit.errors")
+    if errors is not None and isinstance(error, errors.DockerkitError):
         report = yield from _report_ours(item, call)
     else:
         report = yield
@@ -117,7 +135,10 @@ def _report_ours(item: pytest.Item, call: Any) -> Generator[None, Any, pytest.Te
 
     theirs = _failures.without_our_frames(call.excinfo)
     report: pytest.TestReport = yield
-    skip = _run.option(item.config, "missing-engine") == "skip"
+    # Not where an engine went away in the middle: that is a failure to be looked at.
+    session = _run.session_if_any(item.config)
+    none_answers = session is not None and session.unreachable is call.excinfo.value
+    skip = none_answers and _run.option(item.config, "missing-engine") == "skip"
     if report.failed and (skip or not theirs):
         _failures.tell(item, call.excinfo.value, report, skip=skip)
     return report
@@ -126,11 +147,15 @@ def _report_ours(item: pytest.Item, call: Any) -> Generator[None, Any, pytest.Te
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
     """Remove what is left; in the controller also what its workers have left, once they are gone."""
-    yield
-    if (runtime := _run.session_to_finish(session.config)) is not None:
-        from pytest_dockerkit import _summary
+    try:
+        yield
+    finally:
+        if (runtime := _run.session_to_finish(session.config)) is not None:
+            from pytest_dockerkit import _summary
 
-        session.config.stash[_summary.LINES] = _summary.finish(runtime)
+            session.config.stash[_summary.LINES] = told = _summary.finish(runtime)
+            if told[1] and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -189,7 +189,11 @@ BAD: list[tuple[str, Any, str]] = [
     ("env", {"A=": "x"}, "env= has a name with '=' in it\n  saw:  'A='\n  mend: env={\"NAME\": \"value\"}"),
     ("env", {"": "x"}, 'env= has a key that is not a text\n  saw:  \'\'\n  mend: env={"NAME": "value"}'),
     ("env", {1: "x"}, 'env= has a key that is not a text\n  saw:  1\n  mend: env={"NAME": "value"}'),
-    ("env", {"A": "x\0"}, "env['A'] has a NUL in it\n  saw:  'x\\x00'\n  mend: a text that ends where its NUL is"),
+    (
+        "env",
+        {"A": "x\0"},
+        "env['A'] has a NUL in it\n  saw:  a NUL after 1 of 2 characters\n  mend: a text that ends where its NUL is",
+    ),
     wrong("env_file", "", 'env_file="some/path"'),
     wrong("env_file", 5, 'env_file="some/path"'),
     wrong("env_file", {"x"}, 'env_file="some/path"'),

@@ -52,7 +52,9 @@ def test_a_bare_name_takes_this_process_s_value(tmp_path: Path, monkeypatch: pyt
 def test_a_line_without_a_name_is_refused(line: str, tmp_path: Path) -> None:
     path = written(tmp_path, f"# first\nOK=1\n{line}\n")
     assert refusal(lambda: read_env_file(path)) == (
-        f"env_file= has a line without a name\n  saw:  {path}, line 3: {line!r}\n  mend: NAME=value"
+        "env_file= has a line without a name\n"
+        f"  saw:  {path}, line 3: {line.partition('=')[0]!r} before its '='\n"
+        "  mend: NAME=value"
     )
 
 

@@ -5,24 +5,32 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+import docker.errors
+import requests.exceptions
 
 from pytest_dockerkit._engine import streams
 from pytest_dockerkit._engine.base import Exit
 from pytest_dockerkit._engine.translate import NotOnEngineError, translated
+from pytest_dockerkit._poll import Look, until_ready
 from pytest_dockerkit.errors import ContainerFileError, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import docker
-    import requests
-
 Json = dict[str, Any]
 
 #: How much of an archive is read at a time, in bytes.
 _PIECE_BYTES = 256 * 1024
+
+#: How long the engine may take to note that a command has ended whose output has, in seconds.
+_NOTED_S = 5.0
+
+_REPLACES = re.compile(r'cannot overwrite (?P<kind>directory|non-directory) \\?"(?P<path>[^"\\]+)\\?"')
 
 
 class Containers:
@@ -134,6 +142,7 @@ class Containers:
         Raises:
             TimeoutError: it took longer than `timeout_s` seconds; it goes on in the container.
         """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
         with translated(f"run {argv[0]} in {container}", "the container has to be running"):
             session = self._api.exec_create(
                 container,
@@ -146,8 +155,25 @@ class Containers:
             connection = self._api.exec_start(session, socket=True)
             with streams.closing(connection):
                 stdout, stderr = streams.converse(connection, stdin, timeout_s)
-            code = self._api.exec_inspect(session)["ExitCode"]
-        return Exit(-1 if code is None else int(code), stdout, stderr)
+        return Exit(self._exit_code(session, argv, deadline), stdout, stderr)
+
+    def _exit_code(self, session: str, argv: Sequence[str], deadline: float | None) -> int:
+        code: int | None = None
+
+        def look() -> Look:
+            nonlocal code
+            code = self.exec_result(session)
+            return Look(code is not None)
+
+        left_s = _NOTED_S if deadline is None else max(0.0, min(_NOTED_S, deadline - time.monotonic()))
+        until_ready(look, timeout_s=left_s)
+        if code is None:
+            raise EngineError(
+                "the connection ended before the command did",
+                saw=f"{list(argv)} still runs",
+                mend="look what cuts connections to the engine; a command that closes its own output gives no exit code",
+            )
+        return code
 
     def begin_exec(self, container: str, argv: Sequence[str], user: str = "") -> str:
         """Begin a command in it without waiting, and give the session's id."""
@@ -164,11 +190,17 @@ class Containers:
 
     def put(self, container: str, directory: str, packed: bytes) -> None:
         """Unpack an archive into it; it need not be running."""
-        with translated(
-            f"copy files into {directory}",
-            "the directory has to exist in the image, and a read-only root takes no files after its start",
+        with (
+            translated(
+                f"copy files into {directory}",
+                "the directory has to exist in the image, and a read-only root takes no files after its start",
+            ),
+            # Else a file would take the place of a directory, with all that is in it.
+            self._archive("PUT", container, directory, packed, noOverwriteDirNonDir="1") as response,
         ):
-            self._api.put_archive(container, directory, packed)
+            if kept := _REPLACES.search(response.text if response.status_code >= 400 else ""):
+                raise _would_replace(kept["kind"], kept["path"])
+            _check(response)
 
     @contextmanager
     def get(self, container: str, path: str) -> Iterator[Iterator[bytes] | None]:
@@ -198,12 +230,37 @@ class Containers:
             found: Json = json.loads(base64.b64decode(described)) if described else {}
             return str(found.get("linkTarget") or path)
 
-    def _archive(self, method: str, container: str, path: str) -> requests.Response:
+    def _archive(
+        self, method: str, container: str, path: str, packed: bytes | None = None, **options: str
+    ) -> requests.Response:
         url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container}/archive"
-        return self._api.request(method, url, params={"path": path}, stream=True, timeout=self._api.timeout)
+        asked = {"path": path, **options}
+        return self._api.request(method, url, params=asked, data=packed, stream=True, timeout=self._api.timeout)
 
     def stats(self, container: str) -> Json:
         """Measure once."""
         with translated(f"measure {container}"):
             found: Json = self._api.stats(container, stream=False)
             return found
+
+
+def _check(response: requests.Response) -> None:
+    """Raise what docker-py raises for an answer that is a refusal."""
+    try:
+        response.raise_for_status()
+    except requests.exceptions.HTTPError as failure:
+        docker.errors.create_api_error_from_http_exception(failure)  # type: ignore[no-untyped-call]
+
+
+def _would_replace(kind: str, path: str) -> ContainerFileError:
+    if kind == "directory":
+        return ContainerFileError(
+            f"{path} is a directory",
+            saw="a file would replace it with all that is in it",
+            mend=f'name the file in it, "{path}/…"; copy_in() takes "{path}/" too',
+        )
+    return ContainerFileError(
+        f"{path} is no directory",
+        saw="a directory would replace it",
+        mend="correct the path, or remove what is there before",
+    )

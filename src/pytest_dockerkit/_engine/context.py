@@ -9,6 +9,7 @@ import os
 import stat
 import tarfile
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -27,6 +28,13 @@ FINGERPRINT_FORMAT = 1
 
 #: An archive above this size goes to a file while it is sent, in bytes.
 _IN_MEMORY_BYTES = 32 * 1024 * 1024
+
+#: How old a file's times have to be for its content to be known by them, in nanoseconds. The coarsest file systems
+#: count in steps of two seconds. Source: FAT; git has the same rule, as "racy git".
+_SETTLED_NS = 2_000_000_000
+
+#: The digests of contents, by path, each with the state of the file that it is of.
+_digests: dict[Path, tuple[tuple[int, ...], bytes]] = {}
 
 
 @dataclass(frozen=True)
@@ -149,9 +157,22 @@ def _member_digest(context: BuildContext, member: str) -> bytes:
     if stat.S_ISLNK(status.st_mode):
         digest.update(os.fsencode(path.readlink()))
     elif stat.S_ISREG(status.st_mode):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(_content_digest(path, status))
     return digest.digest()
+
+
+def _content_digest(path: Path, status: os.stat_result) -> bytes:
+    state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    known = _digests.get(path)
+    if known is not None and known[0] == state:
+        return known[1]
+    now = time.time_ns()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+    # A file that was just written may be written once more without another time.
+    if now - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
+        _digests[path] = state, digest
+    return digest
 
 
 def _add(tar: tarfile.TarFile, context: BuildContext, member: str) -> None:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import docker.errors
 import requests.exceptions
+import urllib3.exceptions
 
-from pytest_dockerkit.errors import ContainerError, EngineError, EngineUnavailableError, PortTakenError
+from pytest_dockerkit.errors import (
+    ConflictError,
+    ContainerError,
+    ContainerRemovedError,
+    DockerkitError,
+    EngineError,
+    EngineUnavailableError,
+    NotOnEngineError,
+    PortTakenError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = ["ConflictError", "NotOnEngineError", "refusal", "translated"]
 
 #: How engines say that a host port is in use: Docker's allocator, the kernel, and both since Docker 28.
 _PORT_TAKEN = re.compile(
@@ -21,15 +34,17 @@ _PORT_TAKEN = re.compile(
     r"|bind host port(?: for)? (\S+?:\d+)\S*: (?:address already in use|port is already allocated)"
 )
 _NO_PROGRAM = re.compile(r'exec: \\?"(?P<program>[^"\\]+)\\?": (?P<why>[^:]+)')
-_NO_SERVICE = (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError)
-
-
-class NotOnEngineError(EngineError):
-    """The engine answered 404; callers turn it into what it means for them."""
-
-
-class ConflictError(EngineError):
-    """The engine answered 409: the thing is in use, or not in the state for it."""
+_NOT_FOUND = 404
+_NO_CONTAINER = re.compile(r"No such container: (?P<name>\S+)")
+_TOO_LONG = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
+#: What is read as it comes is read below requests, whose own exceptions are not raised there.
+_NO_SERVICE = (
+    requests.exceptions.ConnectionError,
+    requests.exceptions.ChunkedEncodingError,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    ConnectionError,
+)
 
 
 @contextmanager
@@ -42,9 +57,12 @@ def translated(doing: str, mend: str = "") -> Iterator[None]:
     """
     try:
         yield
+    except DockerkitError:
+        # Some are connection errors too, as EngineUnavailableError.
+        raise
     except docker.errors.APIError as failure:
         raise refusal(doing, failure, mend) from None
-    except requests.exceptions.Timeout as failure:
+    except _TOO_LONG as failure:
         raise EngineError(
             f"the engine took too long to {doing}",
             saw=str(failure),
@@ -75,6 +93,12 @@ def refusal(doing: str, failure: docker.errors.APIError, mend: str = "") -> Engi
             saw=said,
             mend="correct command= or entrypoint=; it has to be in the image, and in its PATH or absolute",
         )
-    kinds: dict[int | None, type[EngineError]] = {404: NotOnEngineError, 409: ConflictError}
+    if failure.status_code == _NOT_FOUND and (gone := _NO_CONTAINER.search(said)):
+        return ContainerRemovedError(
+            f"container {gone['name']!r} was removed",
+            saw=said,
+            mend="use it before its `with` block ends, and before remove(); else something beside this test removed it",
+        )
+    kinds: dict[int | None, type[EngineError]] = {_NOT_FOUND: NotOnEngineError, 409: ConflictError}
     kind = kinds.get(failure.status_code, EngineError)
     return kind(f"the engine could not {doing}", saw=said, mend=mend or "see the engine's answer above")

@@ -16,6 +16,7 @@ from pytest_dockerkit._runtime import files, readiness
 from pytest_dockerkit._runtime.clock import engine_time
 from pytest_dockerkit._runtime.health import HealthWatch
 from pytest_dockerkit._runtime.results import ExecResult, Limits, Sight, Stats
+from pytest_dockerkit._runtime.scope import end_all
 from pytest_dockerkit._runtime.transfer import put_files
 from pytest_dockerkit._spec import checks
 from pytest_dockerkit._spec.ports import LOOPBACK, port_key
@@ -88,6 +89,8 @@ class RunningContainer(ContainerHandle):
         self.last_sight: Sight | None = None
         #: Called when it was removed, whoever did that through this handle.
         self.on_removed: list[Callable[[], object]] = []
+        #: The containers that were given to it as what it depends on.
+        self.stands_on: list[RunningContainer] = []
         self.spec = spec
         self.image = image
         self.id = container_id
@@ -543,8 +546,7 @@ class RunningContainer(ContainerHandle):
         """Remove it with its unnamed volumes; once it is gone, nothing happens."""
         self._remove()
         self.removed = True
-        while self.on_removed:
-            self.on_removed.pop()()
+        end_all(self.on_removed)
 
     def __enter__(self) -> Self:
         return self

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._names import check_alias, slug
-from pytest_dockerkit._runtime.scope import ScopeInstance
+from pytest_dockerkit._runtime.scope import ScopeInstance, end_all
 from pytest_dockerkit._spec.container import ContainerSpec, make_spec
 from pytest_dockerkit._spec.image import ImageRequest, ImageSpec, check_image
 from pytest_dockerkit._spec.mounts import VolumeSpec
@@ -15,7 +16,7 @@ from pytest_dockerkit._spec.network import NetworkSpec
 from pytest_dockerkit.errors import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from pytest_dockerkit._engine.base import EngineFacts
     from pytest_dockerkit._runtime.handles import RunningContainer
@@ -48,8 +49,8 @@ class _Group:
 
     def _removed(self) -> None:
         self._alive -= 1
-        while self._alive == 0 and self._endings:
-            self._endings.pop()()
+        if self._alive == 0:
+            end_all(self._endings)
 
 
 class Kit:
@@ -68,7 +69,6 @@ class Kit:
         self._session = session
         self._scope = scope
         self._current_test = current_test
-        self._aliases: dict[str, int] = {}
         self._groups: dict[str, _Group] = {}
 
     @property
@@ -96,12 +96,13 @@ class Kit:
         else:
             wanted = make_spec({**fields, "image": spec})
         test, peers, mine = self._current_test()
-        alias = wanted.name or self._alias(wanted, test)
+        alive = [each.alias for each in peers if not each.removed]
+        alias = wanted.name or _free_alias(wanted, alive)
         for need in wanted.depends_on:
-            if isinstance(need, str) and need not in [each.alias for each in peers]:
+            if isinstance(need, str) and need not in alive:
                 raise SpecError(
                     f"a container of the kit depends on {need!r}, which the test does not have yet",
-                    saw=f"running: {', '.join(each.alias for each in peers) or 'none'}",
+                    saw=f"running: {', '.join(alive) or 'none'}",
                     mend="run that one first, or give its container: depends_on=[db]",
                 )
         group = self._groups.setdefault(test, _Group(f"kit {test}"))
@@ -109,10 +110,14 @@ class Kit:
         volumes = ScopeInstance("kit", f"kit volumes {test}", self._scope.at_end)
         container = group.run(
             lambda: self._session.run(
-                wanted.anchored(base), group.scope, alias=alias, peers=peers, volumes_scope=volumes
+                wanted.anchored(base),
+                group.scope,
+                alias=alias,
+                peers=peers,
+                volumes_scope=volumes,
+                at_end=self._scope.at_end,
             )
         )
-        self._scope.at_end(container.remove)
         mine.append(container)
         return container
 
@@ -147,13 +152,14 @@ class Kit:
         wanted = spec if spec is not None else VolumeSpec(**fields)
         return self._session.volume(wanted, self._scope, check_alias("name", name))
 
-    def _alias(self, spec: ContainerSpec, test: str) -> str:
-        """Choose a name after the image; the second of its kind in one test is numbered."""
-        base = "container"
-        if isinstance(spec.image, str):
-            base = slug(spec.image.partition("@")[0].rpartition("/")[2].partition(":")[0])
-        count = self._aliases[f"{test} {base}"] = self._aliases.get(f"{test} {base}", 0) + 1
-        return base if count == 1 else f"{base}-{count}"
+
+def _free_alias(spec: ContainerSpec, taken: Collection[str]) -> str:
+    """Choose a name after the image; the second of its kind beside a running one is numbered."""
+    base = "container"
+    if isinstance(spec.image, str):
+        base = slug(spec.image.partition("@")[0].rpartition("/")[2].partition(":")[0])
+    names = (base if number == 1 else f"{base}-{number}" for number in count(1))
+    return next(name for name in names if name not in taken)
 
 
 def _given(spec: ContainerSpec) -> dict[str, Any]:

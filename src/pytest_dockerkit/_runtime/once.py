@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._runtime.clock import engine_time
 from pytest_dockerkit._runtime.results import RunResult
-from pytest_dockerkit._runtime.scope import ScopeInstance
+from pytest_dockerkit._runtime.scope import ScopeInstance, end_all
 from pytest_dockerkit._spec.container import make_spec
 from pytest_dockerkit._units import show_seconds
 from pytest_dockerkit.errors import ExecTimeoutError, NotReadyError
@@ -31,7 +31,6 @@ def run(session: Session, image: Image, command: str | Sequence[str] | None, fie
     scope = ScopeInstance("run", f"run of {image.id}, {id(endings)}", endings.append)
     try:
         container = session.run(spec, scope, alias=spec.name or "run")
-        endings.append(container.remove)
         stdout = session.engine.containers.logs(container.id, stderr=False)
         stderr = session.engine.containers.logs(container.id, stdout=False)
         state = container.seen["State"]
@@ -44,8 +43,7 @@ def run(session: Session, image: Image, command: str | Sequence[str] | None, fie
             details=failure.details,
         ) from None
     finally:
-        for ending in reversed(endings):
-            ending()
+        end_all(endings)
 
 
 def _between(start: str, end: str) -> float:

@@ -9,6 +9,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def end_all(endings: list[Callable[[], object]]) -> None:
+    """Carry out what is to be done at an end, the last one first; one failure stops no other.
+
+    Raises:
+        Exception: what failed, as it is; several as an `ExceptionGroup`.
+    """
+    failures: list[Exception] = []
+    while endings:
+        try:
+            endings.pop()()
+        except Exception as failure:  # noqa: BLE001  - collected, raised together below
+            failures.append(failure)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        msg = "teardown left things behind"
+        raise ExceptionGroup(msg, failures)
+
+
 @dataclass(frozen=True)
 class ScopeInstance:
     """One test, class, module, package or session, while it lasts.

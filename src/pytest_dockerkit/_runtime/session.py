@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -60,6 +61,8 @@ class Session:
         self._process = process
         self._listener = listener
         self._unavailable: EngineUnavailableError | None = None
+        # Tests may start containers from several threads; what they share is made once.
+        self._making = threading.RLock()
         self._networks: dict[tuple[object, ...], Network] = {}
         self._made_networks = 0
         self._volumes: dict[tuple[object, ...], Volume] = {}
@@ -78,6 +81,11 @@ class Session:
     def ledger(self) -> ledger.Ledger:
         """This process's part of the run's ledger."""
         return ledger.Ledger(self.directory / f"{self._process}.jsonl")
+
+    @property
+    def unreachable(self) -> EngineUnavailableError | None:
+        """Why no engine answers; None as long as none was needed, or from when one has answered."""
+        return self._unavailable
 
     @property
     def engine(self) -> Daemon:
@@ -109,42 +117,54 @@ class Session:
         group: object = "",
         peers: Iterable[RunningContainer] = (),
         volumes_scope: ScopeInstance | None = None,
+        at_end: Callable[[Callable[[], object]], object] | None = None,
     ) -> RunningContainer:
-        """Start a container and wait until it is ready; the caller removes it.
+        """Start a container and wait until it is ready.
 
         Args:
             spec: what is wanted, anchored and without fixtures.
-            scope: for how long the networks and volumes are kept that it names.
+            scope: for how long it is kept, and the networks and volumes that it names.
             alias: what others find it by.
             group: within the scope, containers of one group share their isolated network.
             peers: containers of the same test; it reaches them, and they it, by name.
             volumes_scope: for how long the volumes are kept, where that is longer.
+            at_end: takes the container's removal, where it ends sooner than its networks.
 
         Raises:
             DockerkitError: it cannot be had; whatever was made of it is removed.
         """
-        spec = self._listener.wanted(spec)
-        image = self.images.get(spec.image, pull=spec.pull, platform=spec.platform)
-        baked = spec.files_in_root if spec.read_only else {}
-        source = self._with_files(spec, baked, image, scope, alias) if baked else image
-        networks = [self._network_for(each, scope, group) for each in spec.networks]
-        volumes = self._volumes_for(spec, volumes_scope or scope, group)
-        _introduce(peers, spec, networks)
+        made: list[RunningContainer] = []
         name = object_name(self.run_id, alias)
+
+        def remove() -> None:
+            if made:
+                made[0].remove()
+            else:
+                self._remove("container", name)
+
         try:
+            spec = self._listener.wanted(spec)
+            image = self.images.get(spec.image, pull=spec.pull, platform=spec.platform)
+            baked = spec.files_in_root if spec.read_only else {}
+            source = self._with_files(spec, baked, image, scope, alias) if baked else image
+            networks = [self._network_for(each, scope, group) for each in spec.networks]
+            volumes = self._volumes_for(spec, volumes_scope or scope, group)
+            _introduce(peers, spec, networks)
+            # Before it is made, so that no interruption falls in between; the networks were before, and end later.
+            (at_end or scope.at_end)(remove)
             container_id = self._create(spec, source, name, alias, networks, volumes)
             put_files(self.engine, container_id, {key: spec.files[key] for key in spec.files if key not in baked})
-            container = self._start(spec, image, container_id, name, alias, networks)
-            container.await_ready()
-        except DockerkitError as failure:
-            self._remove("container", name)
-            self._listener.failed(spec, failure)
+            made.append(self._start(spec, image, container_id, name, alias, networks))
+            made[0].await_ready()
+            self._listener.ready(made[0])
+        except BaseException as failure:
+            try:
+                remove()
+            finally:
+                if isinstance(failure, DockerkitError):
+                    self._listener.failed(spec, failure)
             raise
-        except BaseException:
-            self._remove("container", name)
-            raise
-        self._listener.ready(container)
-        return container
+        return made[0]
 
     def run_once(self, image: Image, command: str | Sequence[str] | None, fields: Mapping[str, Any]) -> RunResult:
         """Run a container to its end, and remove it; see `Image.run`."""
@@ -272,12 +292,13 @@ class Session:
                 "a network of another kind was given", saw=repr(request), mend="a NetworkSpec or a fixture"
             )
         key = (scope.key, group, request)
-        if key not in self._networks:
-            # Forgotten before it is removed, since what is registered last is done first.
-            network = self.network(request, scope)
-            scope.at_end(lambda: self._networks.pop(key, None))
-            self._networks[key] = network
-        return self._networks[key]
+        with self._making:
+            if key not in self._networks:
+                # Forgotten before it is removed, since what is registered last is done first.
+                network = self.network(request, scope)
+                scope.at_end(lambda: self._networks.pop(key, None))
+                self._networks[key] = network
+            return self._networks[key]
 
     def _network_handle(self, name: str, remove: Callable[[], None] | None) -> Network:
         facts = self.engine.networks.inspect(name)
@@ -306,11 +327,12 @@ class Session:
 
     def _named_volume(self, name: str, scope: ScopeInstance, group: object) -> str:
         key = (scope.key, group, name)
-        if key not in self._volumes:
-            volume = self.volume(VolumeSpec(), scope, name)
-            scope.at_end(lambda: self._volumes.pop(key, None))
-            self._volumes[key] = volume
-        return self._volumes[key].name
+        with self._making:
+            if key not in self._volumes:
+                volume = self.volume(VolumeSpec(), scope, name)
+                scope.at_end(lambda: self._volumes.pop(key, None))
+                self._volumes[key] = volume
+            return self._volumes[key].name
 
     # What is remembered
 
@@ -358,11 +380,15 @@ class Session:
             raise TeardownError(
                 "something could not be removed",
                 saw="\n".join(failures),
-                mend=f"docker ps -a --filter label={RUN_LABEL}={self.run_id}, and remove by hand what is left",
+                mend="remove by hand what is named above: docker rm -f, docker network rm, docker volume rm",
             )
 
     def forget(self) -> None:
-        """Remove the run's directory, once nothing is left of the run."""
+        """Remove the run's directory, once nothing is left of the run.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
         for path in self.directory.iterdir():
             path.unlink()
         self.directory.rmdir()

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_dockerkit.errors import DockerkitError
 
-def _state_dir() -> Path:
-    """Give the directory that belongs to this user alone: ledgers and locks are kept below it."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "pytest-dockerkit"
+
+def state_dir() -> Path:
+    """Give the directory that belongs to this user alone: ledgers and locks are kept below it.
+
+    It is the user's cache directory, or where there is none that can be written to, one for temporary files.
+    """
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        # A relative path is to be ignored. Source: XDG Base Directory Specification.
+        cache = given if given.is_absolute() else Path.home() / ".cache"
+    except RuntimeError:
+        # A user without a home, as in many a container.
+        return _temporary()
+    there = next(each for each in (cache, *cache.parents) if each.exists())
+    return cache / "pytest-dockerkit" if os.access(there, os.W_OK) else _temporary()
+
+
+def _temporary() -> Path:
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    return Path(tempfile.gettempdir()) / f"pytest-dockerkit-{user}"
 
 
 @dataclass(frozen=True)
@@ -29,11 +47,23 @@ class Settings:
     context: str | None = None
     pull: str = "missing"
     rebuild: bool = False
-    state_dir: Path = field(default_factory=_state_dir)
+    state_dir: Path = field(default_factory=state_dir)
 
     def directory(self, *names: str) -> Path:
-        """Give a directory below the state's, made if need be, for this user alone."""
-        path = self.state_dir.joinpath(*names)
+        """Give a directory below the state's, made if need be, for this user alone.
+
+        Raises:
+            DockerkitError: it belongs to somebody else.
+        """
         self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if hasattr(os, "getuid") and self.state_dir.stat().st_uid != os.getuid():
+            raise DockerkitError(
+                "the directory for the plugin's state belongs to another user",
+                saw=str(self.state_dir),
+                mend="name another in XDG_CACHE_HOME",
+            )
+        path = self.state_dir
+        for name in names:
+            path /= name
+            path.mkdir(mode=0o700, exist_ok=True)
         return path

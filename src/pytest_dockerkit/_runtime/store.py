@@ -18,7 +18,7 @@ from pytest_dockerkit._names import FINGERPRINT_LABEL, slug
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._spec.image import ImageSpec
 from pytest_dockerkit._spec.refs import FixtureRef, ImageHandle
-from pytest_dockerkit.errors import CapabilityError, EngineError, ImageNotFoundError, LockError, SpecError
+from pytest_dockerkit.errors import BuildError, CapabilityError, EngineError, ImageNotFoundError, LockError, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,10 +39,16 @@ class ImageStore:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._known: dict[tuple[object, str | None], Image] = {}
+        #: By reference, pull policy and platform.
+        self._references: dict[tuple[str, str, str | None], Image] = {}
+        #: By the name that the plugin gave it, and what it was asked for with.
+        self._builds: dict[tuple[str, ImageSpec], Image] = {}
 
     def get(self, request: ImageRequest, *, pull: str | None = None, platform: str | None = None) -> Image:
         """Give an image, made if need be.
+
+        A reference is looked up once, and pulled at most once, in each process. What a build is made from may
+        change while tests run, so that its files are looked at each time.
 
         Args:
             request: a reference, an anchored spec, or an image.
@@ -55,14 +61,8 @@ class ImageStore:
         """
         if isinstance(request, Image):
             return request
-        key = (request, platform)
-        if key not in self._known:
-            self._known[key] = self._make(request, pull, platform)
-        return self._known[key]
-
-    def _make(self, request: ImageRequest, pull: str | None, platform: str | None) -> Image:
         if isinstance(request, str):
-            return self._pulled(request, pull or self._session.settings.pull, platform)
+            return self._referred(request, pull or self._session.settings.pull, platform)
         if isinstance(request, ImageSpec):
             return self._built(request)
         if isinstance(request, ImageHandle | FixtureRef):
@@ -72,6 +72,13 @@ class ImageStore:
                 mend="an image that this plugin has made",
             )
         assert_never(request)
+
+    def _referred(self, reference: str, policy: str, platform: str | None) -> Image:
+        for each in ("always", policy):
+            if (known := self._references.get((reference, each, platform))) is not None:
+                return known
+        image = self._references[reference, policy, platform] = self._pulled(reference, policy, platform)
+        return image
 
     def _pulled(self, reference: str, policy: str, platform: str | None) -> Image:
         images = self._session.engine.images
@@ -111,31 +118,59 @@ class ImageStore:
 
     def _built(self, spec: ImageSpec) -> Image:
         _refuse_what_cannot_be_done(spec)
+        # Once more if the files have changed while they were sent: what was built is of neither state.
+        image = self._of_this_state(spec) or self._of_this_state(spec)
+        if image is None:
+            raise BuildError(
+                f"the files of {_title(spec)} change while it is built",
+                saw="others after each of two builds than before it",
+                mend="find what writes into the context, or leave those files out with a .dockerignore",
+            )
+        if stale := [tag for tag in spec.tags if not self._is(tag, image)]:
+            for tag in stale:
+                self._session.engine.images.tag(image.id, tag)
+            # The tag may be a base image that was looked up before.
+            self._references = {key: each for key, each in self._references.items() if key[1] == "always"}
+            # Looked at again, for its new names.
+            facts = self._session.engine.images.find(image.reference) or {}
+            image = Image(self._session, facts, image.reference, cached=image.cached, title=image.title)
+        key = (image.reference, spec)
+        if image.cached and key not in self._builds:
+            self._session.note("cached", image.reference)
+        self._builds[key] = image
+        return image
+
+    def _is(self, reference: str, image: Image) -> bool:
+        facts = self._session.engine.images.find(reference)
+        return facts is not None and facts["Id"] == image.id
+
+    def _of_this_state(self, spec: ImageSpec) -> Image | None:
+        """Find or build the image of the files as they are now; None if they change while it is built."""
         context = read_context(spec)
-        digest = fingerprint(spec, context, self._base_ids(spec))
+        bases = self._base_ids(spec)
+        digest = fingerprint(spec, context, bases)
         name = f"{REPOSITORY}:{digest[:32]}"
         image = None if self._session.must_rebuild(digest) else self._find(name, spec)
         if image is None:
             with self._lock(digest[:32]):
                 image = None if self._session.must_rebuild(digest) else self._find(name, spec)
                 if image is None:
-                    image = self._build(spec, context, digest, name)
-        for tag in spec.tags:
-            self._session.engine.images.tag(image.id, tag)
-        if spec.tags:
-            # Looked at again, for its new names.
-            facts = self._session.engine.images.find(name) or {}
-            image = Image(self._session, facts, name, cached=image.cached, title=image.title)
-        if image.cached:
-            self._session.note("cached", name)
+                    image = self._build(spec, context, bases, digest)
         return image
 
     def _find(self, name: str, spec: ImageSpec) -> Image | None:
         facts = self._session.engine.images.find(name)
-        return None if facts is None else Image(self._session, facts, name, cached=True, title=_title(spec))
+        known = self._builds.get((name, spec))
+        if facts is None or (known is not None and known.id == facts["Id"]):
+            return None if facts is None else known
+        return Image(self._session, facts, name, cached=True, title=_title(spec))
 
-    def _build(self, spec: ImageSpec, context: BuildContext, digest: str, name: str) -> Image:
+    def _build(self, spec: ImageSpec, context: BuildContext, bases: dict[str, str], digest: str) -> Image | None:
         engine = self._session.engine
+        name = f"{REPOSITORY}:{digest[:32]}"
+        # It gets its name last: whoever finds an image of that name takes it for what the fingerprint says.
+        unchecked = f"{name}-{self._session.run_id}"
+        self._session.ledger.making("image", unchecked)
         engine.builder.build(
             BuildRequest(
                 title=_title(spec),
@@ -143,21 +178,29 @@ class ImageStore:
                 target=spec.target,
                 args={key: str(value) for key, value in spec.build_args.items()},
                 labels={**spec.labels, FINGERPRINT_LABEL: digest},
-                tags=[name],
+                tags=[unchecked],
                 platform=spec.platform,
                 cache_from=spec.cache_from,
                 by_hand=_by_hand(spec),
             )
         )
-        self._session.note("built", name)
-        self._session.was_rebuilt(digest)
-        facts = engine.images.find(name)
+        facts = engine.images.find(unchecked)
         if facts is None:
             raise EngineError(
                 f"building {_title(spec)} gave no image",
-                saw=f"the engine reports success, but has no {name}",
+                saw=f"the engine reports success, but has no {unchecked}",
                 mend="look at the engine's log; it may be out of disk space",
             )
+        unchanged = fingerprint(spec, read_context(spec), bases) == digest
+        if unchanged:
+            engine.images.tag(facts["Id"], name)
+        engine.images.remove(unchecked)
+        self._session.ledger.gone("image", unchecked)
+        if not unchanged:
+            return None
+        self._session.note("built", name)
+        self._session.was_rebuilt(digest)
+        facts = engine.images.find(name) or facts
         return Image(self._session, facts, name, cached=False, title=_title(spec))
 
     def _base_ids(self, spec: ImageSpec) -> dict[str, str]:
@@ -205,7 +248,8 @@ def _by_hand(spec: ImageSpec) -> str:
     argv = ["docker", "build"]
     argv += ["--target", spec.target] if spec.target else []
     for key in spec.build_args:
-        argv += ["--build-arg", f"{key}={spec.build_args[key]}"]
+        # By its name alone, as the command line takes it from the environment: the value may be a secret.
+        argv += ["--build-arg", key]
     argv += ["--platform", spec.platform] if spec.platform else []
     argv += ["-f", "-" if spec.dockerfile_text is not None else str(spec.dockerfile)]
     return shlex.join([*argv, str(spec.context or ".")])

@@ -22,6 +22,13 @@ def wrong_type(field: str, value: object, example: str) -> SpecError:
     )
 
 
+def shown(field: str, value: object) -> str:
+    """Write a keyword out for a message; of a mapping only the type, since its values may be secrets."""
+    if isinstance(value, Mapping) or field in ("secrets", "build_secrets"):
+        return f"{field}= of type {type(value).__name__}"
+    return f"{field}={value!r}"
+
+
 def text(field: str, value: object, example: str) -> str:
     """Take a text that is not empty."""
     if isinstance(value, str) and value.strip():
@@ -108,7 +115,10 @@ def _as_text(field: str, value: object, example: str) -> str:
     # True would reach the container as "True", which few programs take for what is meant.
     if isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool)):
         return str(value)
-    raise SpecError(f"{field} must be a text or a number", saw=f"{value!r} ({type(value).__name__})", mend=example)
+    kind = type(value).__name__
+    # Only what cannot be a secret is repeated: the value may be a variable's.
+    saw = f"{value!r} ({kind})" if value is None or isinstance(value, bool) else f"of type {kind}"
+    raise SpecError(f"{field} must be a text or a number", saw=saw, mend=example)
 
 
 def environment_name(field: str, key: str) -> None:

@@ -23,7 +23,7 @@ from pytest_dockerkit._spec.refs import (
     FixtureRef,
     NetworkHandle,
 )
-from pytest_dockerkit._spec.secret import Secret
+from pytest_dockerkit._spec.secret import Secret, masked_repr
 from pytest_dockerkit._units import parse_seconds, parse_size, show_size
 from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import SpecError, without_our_frames
@@ -141,6 +141,9 @@ class ContainerSpec:
             if value is not None or name not in _MAY_BE_NONE:
                 object.__setattr__(self, name, check(name, value))
         self._check_together()
+
+    def __repr__(self) -> str:
+        return masked_repr(self, "env")
 
     def _check_together(self) -> None:
         self._check_memory()
@@ -327,7 +330,7 @@ def refuse_unknown(given: Mapping[str, Any], known: Sequence[str]) -> None:
         if keyword not in known:
             raise SpecError(
                 f"{keyword}= is no keyword here",
-                saw=f"{keyword}={value!r}",
+                saw=checks.shown(keyword, value),
                 mend=did_you_mean(keyword, known),
             )
 

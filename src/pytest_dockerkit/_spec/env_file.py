@@ -32,7 +32,8 @@ def read_env_file(path: Path) -> dict[str, str]:
         if not name or any(letter.isspace() for letter in name):
             raise SpecError(
                 "env_file= has a line without a name",
-                saw=f"{path}, line {number}: {text!r}",
+                # What follows may be a secret, and so may a line without a '=': the rest of one above.
+                saw=f"{path}, line {number}" + (f": {name!r} before its '='" if has_value else ", which has no '='"),
                 mend="NAME=value",
             )
         if has_value:

@@ -39,9 +39,9 @@ def _env(name: str, value: object) -> FrozenMapping[str, str]:
     for key, each in env.items():
         checks.environment_name(name, key)
         if "\0" in each:
-            raise SpecError(
-                f"{name}[{key!r}] has a NUL in it", saw=f"{each!r}", mend="a text that ends where its NUL is"
-            )
+            # The text itself may be a secret.
+            saw = f"a NUL after {each.index(chr(0))} of {len(each)} characters"
+            raise SpecError(f"{name}[{key!r}] has a NUL in it", saw=saw, mend="a text that ends where its NUL is")
     return env
 
 

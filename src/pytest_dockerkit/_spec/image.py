@@ -11,7 +11,7 @@ from pytest_dockerkit._names import FINGERPRINT_LABEL, nearest
 from pytest_dockerkit._spec import checks
 from pytest_dockerkit._spec.dockerfile import Dockerfile, parse
 from pytest_dockerkit._spec.refs import FixtureRef, ImageHandle
-from pytest_dockerkit._spec.secret import Secret
+from pytest_dockerkit._spec.secret import Secret, masked_repr
 from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import SpecError, without_our_frames
 
@@ -83,6 +83,9 @@ class ImageSpec:
         object.__setattr__(self, "build_secrets", _secrets(self.build_secrets))
         if self.pull is not None:
             checks.one_of("pull", self.pull, PULL_POLICIES)
+
+    def __repr__(self) -> str:
+        return masked_repr(self, "build_args")
 
     def _check_source(self) -> None:
         if self.build is not None:

@@ -103,7 +103,7 @@ def container_from(given: Mapping[str, Any]) -> ContainerSpec:
             named = repr(image) if isinstance(image, str) else f"of type {type(image).__name__}"
             raise SpecError(
                 "an image to be used and one to be built are both given",
-                saw=f"image {named} and {', '.join(f'{key}={value!r}' for key, value in build.items())}",
+                saw=f"image {named} and {', '.join(checks.shown(key, value) for key, value in build.items())}",
                 mend="give one of them",
             )
         shared = {key: fields[key] for key in _BOTH if key in fields}

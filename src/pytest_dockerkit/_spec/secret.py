@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
-from typing import NoReturn
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, NoReturn
 
 from pytest_dockerkit._spec import checks
 
@@ -43,6 +45,17 @@ class Secret:
     def __reduce__(self) -> NoReturn:
         msg = f"{self!r} cannot be pickled: it would leave this process"
         raise TypeError(msg)
+
+
+def masked_repr(spec: Any, *hidden: str) -> str:
+    """Write a spec out as dataclasses do, but of the hidden mappings only the keys: pytest shows specs in reports."""
+    shown = []
+    for each in fields(spec):
+        value = getattr(spec, each.name)
+        masked = each.name in hidden and isinstance(value, Mapping)
+        text = "{" + ", ".join(f"{key!r}: …" for key in value) + "}" if masked else repr(value)
+        shown.append(f"{each.name}={text}")
+    return f"{type(spec).__name__}({', '.join(shown)})"
 
 
 def _bytes(value: str | bytes) -> bytes:
