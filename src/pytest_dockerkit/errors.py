@@ -6,9 +6,9 @@ DockerkitError
 ├── EngineError (RuntimeError)              the engine refused or failed
 │   ├── EngineUnavailableError (ConnectionError)   no engine answers
 │   ├── CapabilityError (NotImplementedError)      this engine cannot do it
-│   ├── ConflictError (RuntimeError)               in use, or not in the state for it
+│   ├── ConflictError                              in use, or not in the state for it
 │   └── NotOnEngineError (LookupError)             the engine does not have it
-│       └── ContainerRemovedError (LookupError)    the container is not there any more
+│       └── ContainerRemovedError                  the container is not there any more
 ├── ImageError
 │   ├── ImageNotFoundError (LookupError)    neither on the engine nor at the registry
 │   └── BuildError (RuntimeError)           an instruction of the Dockerfile failed

@@ -16,9 +16,10 @@ import pytest
 from pytest_dockerkit._names import check_alias, nearest, slug
 from pytest_dockerkit._run import containers_of, note, scope_of, session_of
 from pytest_dockerkit._runtime.scope import ScopeInstance
-from pytest_dockerkit._spec.container import ContainerSpec, refuse_unknown
+from pytest_dockerkit._spec import checks
+from pytest_dockerkit._spec.container import ContainerSpec, spec_from
 from pytest_dockerkit._spec.image import ImageSpec, check_image
-from pytest_dockerkit._spec.marker import container_from
+from pytest_dockerkit._spec.marker import SCOPES, container_from
 from pytest_dockerkit._spec.mounts import Mount, VolumeSpec
 from pytest_dockerkit._spec.network import NetworkSpec
 from pytest_dockerkit._spec.refs import FixtureRef
@@ -69,6 +70,12 @@ def container_fixture(
         return _define(_Container(place, function=image), options)
     if image is None and not fields:
         return lambda function: _define(_Container(Place.of(function), function=function), options)
+    if image is None and params is None and not {"build", "dockerfile_text", "image"} & {*fields}:
+        raise SpecError(
+            "no image is given",
+            saw=f"keywords: {', '.join(fields)}",
+            mend='an image such as "redis:7", or build=; a decorated function puts them into its ContainerSpec',
+        )
     given = {**fields} if image is None else {**fields, "image": image}
     return _define(_Container(place, given=with_refs(given, place.name_of)), options)
 
@@ -116,7 +123,7 @@ def network_fixture(
     Raises:
         SpecError: a keyword, a type or a value is wrong.
     """
-    wanted = _spec_from(NetworkSpec, spec, fields)
+    wanted = spec_from(NetworkSpec, spec, fields)
     return _define(_Thing(Place.of_caller(), "network", wanted), {"scope": scope, "autouse": autouse})
 
 
@@ -135,7 +142,7 @@ def volume_fixture(
     Raises:
         SpecError: a keyword, a type or a value is wrong.
     """
-    wanted = _spec_from(VolumeSpec, spec, fields)
+    wanted = spec_from(VolumeSpec, spec, fields)
     return _define(_Thing(Place.of_caller(), "volume", wanted), {"scope": scope, "autouse": autouse})
 
 
@@ -335,6 +342,8 @@ class _Thing(_Factory):
 
 
 def _define(factory: _Factory, options: Mapping[str, Any]) -> Any:
+    if not callable(options["scope"]):
+        checks.one_of("scope", options["scope"], SCOPES)
     return pytest.fixture(**options)(factory)
 
 
@@ -349,18 +358,7 @@ def _image_from(given: Mapping[str, Any]) -> Any:
             saw=f"{image!r} and {', '.join(f'{key}={value!r}' for key, value in fields.items())}",
             mend="give one of them",
         )
-    return _spec_from(ImageSpec, None, fields)
-
-
-def _spec_from(cls: Any, spec: Any, fields: Mapping[str, Any]) -> Any:
-    if spec is not None and (fields or not isinstance(spec, cls)):
-        raise SpecError(
-            f"a {cls.__name__} or its fields can be given",
-            saw=f"{spec!r} and {dict(fields)}",
-            mend="give one of them",
-        )
-    refuse_unknown(fields, tuple(cls.__dataclass_fields__))
-    return spec if spec is not None else cls(**fields)
+    return spec_from(ImageSpec, None, fields)
 
 
 def refs_in(value: Any) -> Iterator[FixtureRef]:
@@ -370,7 +368,8 @@ def refs_in(value: Any) -> Iterator[FixtureRef]:
     elif isinstance(value, Mount):
         yield from refs_in(value.source)
     elif isinstance(value, Mapping):
-        for each in value.values():
+        for key, each in value.items():
+            yield from refs_in(key)
             yield from refs_in(each)
     elif isinstance(value, list | tuple):
         for each in value:
@@ -389,7 +388,7 @@ def with_refs(value: Any, name_of: Callable[[Any], str]) -> Any:
     if isinstance(value, list | tuple):
         return [with_refs(each, name_of) for each in value]
     if isinstance(value, dict):
-        return {key: with_refs(each, name_of) for key, each in value.items()}
+        return {with_refs(key, name_of): with_refs(each, name_of) for key, each in value.items()}
     return value
 
 
@@ -400,7 +399,7 @@ def filled(value: Any, needed: Callable[[str], Any]) -> Any:
     if isinstance(value, Mount):
         return dataclasses.replace(value, source=filled(value.source, needed))
     if isinstance(value, Mapping):
-        return {key: filled(each, needed) for key, each in value.items()}
+        return {filled(key, needed): filled(each, needed) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [filled(each, needed) for each in value]
     return value

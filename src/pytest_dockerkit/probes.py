@@ -6,9 +6,11 @@ A probe is what `wait=` takes and `container.wait()` awaits. Any object with a m
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import ssl
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +20,19 @@ from pytest_dockerkit._spec.ports import port_key
 from pytest_dockerkit._spec.probe import Probe
 from pytest_dockerkit.errors import (
     CapabilityError,
+    ContainerExitedError,
+    DockerkitError,
     EngineError,
     EngineUnavailableError,
+    ExecTimeoutError,
+    OutOfMemoryError,
     SpecError,
     without_our_frames,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from http.client import HTTPResponse
 
 __all__ = [
     "Look",
@@ -52,6 +59,16 @@ _STATUS = "status=200, or status=(200, 204)"
 
 #: How long one HTTP answer may take, in seconds.
 _ANSWER_S = 2.0
+
+#: How much of an answer is read where its body counts, and where a wrong one is only shown, in bytes.
+_BODY_BYTES = 64 * 1024
+_SHOWN_BYTES = 1024
+
+#: How long one run of a command may take, in seconds: as a health check by default, or as long as the wait goes
+#: on. Source: moby, daemon/health.go, defaultProbeTimeout.
+_COMMAND_S = 30.0
+#: For a command that is begun when the wait is about to end.
+_LEAST_COMMAND_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -117,18 +134,28 @@ class _Http:
             connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_S)
         where = f"{'https' if self.tls else 'http'}://{host}:{port}{self.path}"
         try:
-            connection.request("GET", self.path, headers=dict(self.headers))
-            answer = connection.getresponse()
-            text = answer.read().decode(errors="replace")
+            connection.connect()
+            with _hung_up(connection.sock) as late:
+                connection.request("GET", self.path, headers=dict(self.headers))
+                with contextlib.closing(connection.getresponse()) as answer:
+                    if late.is_set():
+                        # A header that is cut short is taken for whole.
+                        raise TimeoutError(f"no whole header after {_ANSWER_S:g} s")
+                    right = answer.status in self._wanted
+                    limit = _SHOWN_BYTES if not right else _BODY_BYTES if self.body is not None else 0
+                    text = _beginning(answer, limit).decode(errors="replace")
         except (OSError, http.client.HTTPException) as failure:
             return Look(ready=False, seen=f"{where}: {type(failure).__name__}: {failure}")
         finally:
             connection.close()
         return self._judge(answer.status, text, where)
 
+    @property
+    def _wanted(self) -> tuple[int, ...]:
+        return (self.status,) if isinstance(self.status, int) else self.status
+
     def _judge(self, status: int, text: str, where: str) -> Look:
-        wanted = (self.status,) if isinstance(self.status, int) else self.status
-        if status not in wanted:
+        if status not in self._wanted:
             return Look(ready=False, seen=f"{where}: status {status}: {text[:200]}")
         if self.body is not None and not re.search(self.body, text):
             return Look(ready=False, seen=f"{where}: status {status}, a body without {self.body!r}: {text[:200]}")
@@ -150,8 +177,12 @@ class _Command:
     argv: tuple[str, ...]
 
     def look(self, container: Any) -> Look:
+        left_s = getattr(container, "time_left_s", None)
+        timeout_s = _COMMAND_S if left_s is None else min(_COMMAND_S, max(_LEAST_COMMAND_S, left_s))
         try:
-            result = container.exec(self.argv)
+            result = container.exec(self.argv, timeout=timeout_s)
+        except ExecTimeoutError:
+            return Look(ready=False, seen=f"{self.argv[0]} has not ended")
         except (EngineUnavailableError, CapabilityError):
             raise
         except EngineError as failure:
@@ -179,8 +210,19 @@ class _Any:
     probes: tuple[Probe, ...]
 
     def look(self, container: Any) -> Look:
-        looks = [as_look(probe.look(container), probe) for probe in self.probes]
-        return Look(any(each.ready for each in looks), "; ".join(each.seen for each in looks))
+        looks: list[Look] = []
+        failures: list[DockerkitError] = []
+        for probe in self.probes:
+            try:
+                looks.append(as_look(probe.look(container), probe))
+            except DockerkitError as failure:
+                # It may be one that cannot apply, while another is satisfied.
+                failures.append(failure)
+        ready = any(each.ready for each in looks)
+        ends = [each for each in failures if not looks or isinstance(each, ContainerExitedError | OutOfMemoryError)]
+        if ends and not ready:
+            raise ends[0]
+        return Look(ready, "; ".join([*(each.seen for each in looks), *(each.what for each in failures)]))
 
     @property
     def allows_exit(self) -> bool:
@@ -335,6 +377,37 @@ def _ssl_context(tls: bool | ssl.SSLContext) -> ssl.SSLContext:  # noqa: FBT001 
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+@contextlib.contextmanager
+def _hung_up(wire: socket.socket) -> Iterator[threading.Event]:
+    """Hang up when the block takes too long: a socket's own timeout is for each piece, and they may have no end."""
+    late = threading.Event()
+
+    def hang_up() -> None:
+        late.set()
+        # TLS's own way to shut down is not for a second thread.
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(wire, socket.SHUT_RDWR)
+
+    timer = threading.Timer(_ANSWER_S, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
+
+
+def _beginning(answer: HTTPResponse, limit: int) -> bytes:
+    """Read the body up to a limit, or as far as it comes."""
+    import http.client
+
+    got = bytearray()
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        while len(got) < limit and (piece := answer.read1(limit - len(got))):
+            got += piece
+    return bytes(got)
 
 
 def _try_port(address: tuple[str, int], *, proxied: bool) -> str:

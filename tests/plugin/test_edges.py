@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_dockerkit import ContainerSpec, ImageSpec
+from pytest_dockerkit import ContainerSpec, ImageSpec, NetworkSpec
 from pytest_dockerkit.errors import ContainerFileError, SpecError
 
 if TYPE_CHECKING:
@@ -93,3 +93,31 @@ def test_a_file_that_is_no_text_is_told(dockerkit: Kit) -> None:
         "  saw:  'utf-8' codec can't decode byte 0xff in position 0: invalid start byte\n"
         "  mend: container.read_bytes('/etc/raw')"
     )
+
+
+def test_a_volume_of_the_run_can_be_named(dockerkit: Kit) -> None:
+    with dockerkit.volume() as volume:
+        with dockerkit.run("busybox:stable", command=SLEEP, volumes={"/data": volume}) as one:
+            one.write_file("/data/x", "kept")
+        with dockerkit.run("busybox:stable", command=SLEEP, volumes=[f"{volume.name}:/data"]) as two:
+            assert two.read_file("/data/x") == "kept"
+
+
+def test_the_kit_takes_a_spec_or_its_fields_and_not_both(dockerkit: Kit) -> None:
+    with pytest.raises(SpecError) as caught:
+        dockerkit.network(NetworkSpec(), internal=True)
+    assert caught.value.what == "a NetworkSpec or its fields can be given"
+    with pytest.raises(SpecError) as caught:
+        dockerkit.volume("data")  # type: ignore[arg-type]  # what people try
+    assert caught.value.saw == "'data'"
+    with pytest.raises(SpecError) as caught:
+        dockerkit.network(intrnal=True)
+    assert caught.value.mend == "did you mean 'internal'?"
+    assert (
+        dockerkit.build(dockerfile_text="FROM busybox:stable\nLABEL edges=fields\n").config.labels["edges"]
+        == "fields"
+    )
+
+
+def test_a_run_that_ends_at_once_has_taken_some_time(dockerkit: Kit) -> None:
+    assert dockerkit.build("busybox:stable").run(["true"], network="none").seconds > 0

@@ -463,7 +463,10 @@ def test_teardown_goes_on_after_a_removal_failed(suite: Suite) -> None:
         assert outcome.result.ret != 0
         assert "something could not be removed" in outcome.text
         assert f"volume {kept}: the engine could not remove the volume {kept}" in outcome.text
-        assert "mend: remove by hand what is named above: docker rm -f, docker network rm, docker volume rm" in outcome.text
+        assert (
+            "mend: remove by hand what is named above: docker rm -f, docker network rm, docker volume rm"
+            in outcome.text
+        )
         assert "pytest_dockerkit/" not in outcome.text
         assert "container db" not in outcome.text
         assert len(list(suite.path.glob(f"state/pytest-dockerkit/runs/{run}"))) == 1

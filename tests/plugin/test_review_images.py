@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_dockerkit import Image, ImageSpec
+from pytest_dockerkit._engine.images import platform_of
 from pytest_dockerkit._names import new_run_id
 from pytest_dockerkit._runtime import ledger
 from pytest_dockerkit._runtime.session import Session
 from pytest_dockerkit._runtime.settings import Settings
-from pytest_dockerkit.errors import BuildError
+from pytest_dockerkit.errors import BuildError, ImageNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,6 +82,33 @@ class Meddling:
         self.builder.build(request)
 
 
+class Site(ThreadingHTTPServer):
+    """Serves one content under every path."""
+
+    daemon_threads = True
+    content = b""
+
+    def __init__(self, address: str) -> None:
+        super().__init__((address, 0), _Page)
+
+
+class _Page(BaseHTTPRequestHandler):
+    timeout = 10
+    server: Site
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.content)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(self.server.content)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None: ...
+
+
 @pytest.fixture
 def run(tmp_path: Path, docker_client: docker.DockerClient) -> Iterator[Callable[..., Run]]:
     """Begins runs of one process each."""
@@ -92,9 +122,8 @@ def run(tmp_path: Path, docker_client: docker.DockerClient) -> Iterator[Callable
     for each in runs:
         each.end()
     ids = {image_id for each in runs for image_id in each.ids}
-    for image in docker_client.images.list():
-        if image.id in ids:
-            docker_client.images.remove(image.id, force=True)
+    for image_id in ids & {each["Id"] for each in docker_client.api.images()}:
+        docker_client.images.remove(image_id, force=True)
 
 
 @pytest.fixture
@@ -103,7 +132,7 @@ def context(tmp_path: Path) -> Path:
     root = tmp_path / "app"
     root.mkdir()
     (root / "unique").write_text(uuid.uuid4().hex, encoding="utf-8")
-    (root / "Dockerfile").write_text(f"FROM {BASE}\nCOPY unique /unique\n", encoding="utf-8")
+    (root / "Dockerfile").write_text(f"FROM {BASE} AS web\nCOPY unique /unique\n", encoding="utf-8")
     return root
 
 
@@ -119,9 +148,9 @@ def test_a_file_that_changes_between_two_tests_is_seen(run: Callable[..., Run], 
     here = run()
     first = here.build(build=context)
     assert here.build(build=context) is first
-    (context / "unique").write_text("y" * 32, encoding="utf-8")
+    (context / "unique").write_text(changed := uuid.uuid4().hex, encoding="utf-8")
     second = here.build(build=context)
-    assert text_of(second) == "y" * 32
+    assert text_of(second) == changed
     assert here.notes == [("built", first.reference), ("built", second.reference)]
     assert here.left == []
 
@@ -148,13 +177,108 @@ def test_a_tag_follows_what_was_asked_for_last(
     above = {"dockerfile_text": f"FROM {tag}\nLABEL above=it\n"}
     first = here.build(build=context, tags=[tag])
     assert text_of(here.build(**above)) == text
-    (context / "unique").write_text("changed", encoding="utf-8")
+    (context / "unique").write_text(changed := uuid.uuid4().hex, encoding="utf-8")
     here.build(build=context, tags=[tag])
-    assert text_of(here.build(**above)) == "changed"
+    assert text_of(here.build(**above)) == changed
     (context / "unique").write_text(text, encoding="utf-8")
     again = here.build(build=context, tags=[tag])
     assert (again.id, docker_client.images.get(tag).id) == (first.id, first.id)
     assert text_of(here.build(**above)) == text
+
+
+def test_a_rebuild_runs_every_instruction_once_in_a_run(run: Callable[..., Run], context: Path) -> None:
+    (context / "Dockerfile").write_text(
+        f"FROM {BASE}\nCOPY unique /unique\nRUN cat /proc/sys/kernel/random/uuid > /id\n", encoding="utf-8"
+    )
+    first = run().build(build=context)
+    anew = run(rebuild=True)
+    second = anew.build(build=context)
+    assert not second.cached
+    assert second.fingerprint == first.fingerprint
+    assert text_of(second, "/id") != text_of(first, "/id")
+    assert anew.build(build=context) is second
+    assert anew.notes == [("built", second.reference)]
+
+
+@pytest.fixture
+def site(docker_client: docker.DockerClient) -> Iterator[Site]:
+    """A web server at an address of this machine that a build reaches."""
+    configs = docker_client.networks.get("bridge").attrs["IPAM"]["Config"]
+    served = Site(next(each["Gateway"] for each in configs if "." in each.get("Gateway", "")))
+    thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield served
+    served.shutdown()
+    thread.join()
+    served.server_close()
+
+
+@pytest.mark.parametrize("variable", [False, True])
+def test_what_lies_at_a_url_is_looked_at_in_each_run(
+    run: Callable[..., Run], context: Path, site: Site, variable: bool
+) -> None:
+    """By the builder; what has not changed is the same image, and from the cache."""
+    url = f"http://{site.server_address[0]!s}:{site.server_port}/file"
+    line = f"ENV SITE={url}\nADD $SITE /added\n" if variable else f"ADD {url} /added\n"
+    (context / "Dockerfile").write_text(f"FROM {BASE}\nCOPY unique /unique\n{line}", encoding="utf-8")
+    site.content = b"first"
+    here = run()
+    first = here.build(build=context)
+    assert (first.cached, text_of(first, "/added")) == (False, "first")
+    assert here.build(build=context) is first
+    assert here.notes == [("built", first.reference)]
+    there = run()
+    same = there.build(build=context)
+    assert (same.cached, same.id) == (True, first.id)
+    assert there.notes == [("cached", first.reference)]
+    site.content = b"second"
+    third = run().build(build=context)
+    assert (third.cached, text_of(third, "/added")) == (False, "second")
+
+
+# For another platform
+
+
+def test_an_image_for_another_platform_is_not_taken(
+    run: Callable[..., Run], docker_client: docker.DockerClient
+) -> None:
+    """Neither to run nor as a base; it would have to be pulled."""
+    here = run()
+    told = docker_client.images.get(BASE).attrs
+    has = f"{told['Os']}/{told['Architecture']}"
+    other = "linux/s390x"
+    with pytest.raises(ImageNotFoundError) as caught:
+        here.session.images.get(BASE, platform=other, pull="never")
+    assert str(caught.value) == (
+        f"the image {BASE} is on the engine for {has} alone, and pulling is switched off\n"
+        "  saw:  pull='never' with platform='linux/s390x'\n"
+        f"  mend: docker pull --platform {other} {BASE}, or pull='missing' (--dockerkit-pull=missing)"
+    )
+    with pytest.raises(ImageNotFoundError) as caught:
+        here.build(dockerfile_text=f"FROM --platform={other} {BASE}\n", pull="never")
+    assert caught.value.what == f"the image {BASE} is on the engine for {has} alone, and pulling is switched off"
+    unique = uuid.uuid4().hex
+    assert here.session.images.get(BASE, platform=has, pull="never").id == told["Id"]
+    assert (
+        here.build(dockerfile_text=f"FROM --platform={has} {BASE}\nLABEL a={unique}\n").config.labels["a"] == unique
+    )
+
+
+def test_one_that_cannot_be_pulled_for_the_platform_is_told(run: Callable[..., Run], context: Path) -> None:
+    """It has a name that no registry gives."""
+    here = run()
+    name = f"127.0.0.1:1/dockerkit-{uuid.uuid4().hex[:8]}:a"
+    image = here.build(build=context, tags=[name])
+    has = platform_of(image._facts)
+    with pytest.raises(ImageNotFoundError) as caught:
+        here.session.images.get(name, platform="linux/s390x")
+    assert caught.value.what == (
+        f"the image {name} is on the engine for {has} alone, and cannot be pulled for linux/s390x"
+    )
+    assert caught.value.mend == (
+        "another platform, or none, takes the one that is there; else correct the name or the tag; "
+        "log in with `docker login` if it is private; or load or build it first"
+    )
 
 
 # During one
@@ -166,7 +290,8 @@ def test_a_file_that_changes_during_a_build_poisons_no_cache(
     """It is built once more; under the first state's name there is nothing."""
     here = run()
     original = (context / "unique").read_text(encoding="utf-8")
-    changes = iter(["changed"])
+    changed = uuid.uuid4().hex
+    changes = iter([changed])
     engine = here.session.engine
     real = engine.builder
 
@@ -176,7 +301,7 @@ def test_a_file_that_changes_during_a_build_poisons_no_cache(
 
     engine.builder = Meddling(real, meddle)
     image = here.build(build=context)
-    assert text_of(image) == "changed"
+    assert text_of(image) == changed
     assert here.notes == [("built", image.reference)]
     assert here.left == []
     assert image.tags == (image.reference,)
@@ -194,13 +319,13 @@ def test_files_that_change_during_each_build_are_told(
         engine.builder, lambda: (context / "unique").write_text(uuid.uuid4().hex, encoding="utf-8")
     )
     with pytest.raises(BuildError) as caught:
-        here.build(build=context, target="0")
+        here.build(build=context, target="web")
     assert str(caught.value) == (
-        "the files of app (target 0) change while it is built\n"
+        "the files of app (target web) change while it is built\n"
         "  saw:  others after each of two builds than before it\n"
         "  mend: find what writes into the context, or leave those files out with a .dockerignore"
     )
     assert here.notes == []
     assert here.left == []
-    run_id = here.session.run_id
-    assert [each for image in docker_client.images.list() for each in image.tags if run_id in each] == []
+    tags = [tag for each in docker_client.api.images() for tag in each["RepoTags"] or ()]
+    assert [tag for tag in tags if here.session.run_id in tag] == []

@@ -72,7 +72,7 @@ def test_the_whole_is_a_list_or_a_mapping(written: object) -> None:
     )
 
 
-@pytest.mark.parametrize("entry", [None, b"a:/b", 5, ("a", "/b"), Path("/x")])
+@pytest.mark.parametrize("entry", [None, b"a:/b", 5, ("/b",), Path("/x")])
 def test_an_entry_is_a_text(entry: object) -> None:
     assert refusal(lambda: parse_mounts([entry])) == (
         f"volumes= is of the wrong type\n  saw:  volumes={entry!r} ({type(entry).__name__})\n  mend: {FORMS}"
@@ -212,3 +212,31 @@ def test_a_volume_is_a_frozen_value() -> None:
 )
 def test_a_wrong_field_of_a_volume_is_refused(fields: dict[str, object], text: str) -> None:
     assert refusal(lambda: VolumeSpec(**fields)) == text  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize(
+    ("written", "mount"),
+    [
+        ({"db": "/data"}, Mount("/data", "db")),
+        ({"db": "/data:ro"}, Mount("/data", "db", read_only=True)),
+        ({"./src": "/data"}, Mount("/data", Path("src"))),
+        ({Path("/host"): "/data"}, Mount("/data", Path("/host"))),
+        ({External("kept"): "/data:rw"}, Mount("/data", External("kept"))),
+        ({"/host": {"bind": "/data", "mode": "ro"}}, Mount("/data", Path("/host"), read_only=True)),
+        ({"/host": {"bind": "/data"}}, Mount("/data", Path("/host"))),
+        ([(Path("/host"), "/data")], Mount("/data", Path("/host"))),
+        ([("db", "/data", "ro")], Mount("/data", "db", read_only=True)),
+    ],
+)
+def test_other_forms_that_people_know_are_read(written: object, mount: Mount) -> None:
+    """Where it cannot be mistaken which of the two is the path in the container."""
+    assert parse_mounts(written) == (mount,)
+
+
+def test_a_mapping_the_wrong_way_round_is_told(tmp_path: Path) -> None:
+    (mount,) = parse_mounts({str(tmp_path): "/no/such/place"})
+    assert refusal(lambda: anchored(mount, tmp_path)) == (
+        f"volumes= mounts a path that does not exist at {tmp_path}\n"
+        "  saw:  /no/such/place\n"
+        "  mend: a mapping is from the path in the container to what is mounted there; turn it round"
+    )

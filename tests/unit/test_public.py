@@ -15,25 +15,47 @@ from pytest_dockerkit import errors
 
 #: What users may import; a name that goes from here is a breaking change.
 PUBLIC = [
+    "BuildError",
+    "CapabilityError",
+    "ConflictError",
+    "ContainerError",
+    "ContainerExitedError",
+    "ContainerFileError",
+    "ContainerRemovedError",
     "ContainerSpec",
     "DockerkitError",
+    "EngineError",
     "EngineFacts",
+    "EngineUnavailableError",
+    "ExecError",
     "ExecResult",
+    "ExecTimeoutError",
     "FileInfo",
     "HealthCheck",
     "Image",
     "ImageConfig",
+    "ImageError",
+    "ImageNotFoundError",
     "ImageSpec",
     "Kit",
     "Limits",
+    "LockError",
     "Look",
     "Network",
     "NetworkSpec",
+    "NotOnEngineError",
+    "NotReadyError",
+    "OutOfMemoryError",
+    "PortNotPublishedError",
+    "PortTakenError",
     "Probe",
     "RunResult",
     "RunningContainer",
     "Secret",
+    "SpecError",
     "Stats",
+    "TeardownError",
+    "UnhealthyError",
     "Volume",
     "VolumeSpec",
     "container_fixture",
@@ -106,3 +128,25 @@ def test_no_door_loads_docker(statement: str) -> None:
 
 def test_the_names_that_speak_no_pytest_load_none() -> None:
     assert "pytest" not in imported_by("from pytest_dockerkit import ContainerSpec, errors, probes")
+
+
+@pytest.mark.parametrize("factory", ["container_fixture", "image_fixture", "network_fixture", "volume_fixture"])
+def test_a_factory_refuses_a_scope_that_there_is_not(factory: str) -> None:
+    given = () if factory in ("network_fixture", "volume_fixture") else ("busybox:stable",)
+    with pytest.raises(errors.SpecError) as caught:
+        getattr(pytest_dockerkit, factory)(*given, scope="modul")
+    assert str(caught.value) == (
+        "scope= is not one of its values\n"
+        "  saw:  'modul'\n"
+        "  mend: one of: 'session', 'package', 'module', 'class', 'function'"
+    )
+
+
+def test_a_container_fixture_without_an_image_is_told() -> None:
+    with pytest.raises(errors.SpecError) as caught:
+        pytest_dockerkit.container_fixture(network="none")
+    assert str(caught.value) == (
+        "no image is given\n"
+        "  saw:  keywords: network\n"
+        '  mend: an image such as "redis:7", or build=; a decorated function puts them into its ContainerSpec'
+    )

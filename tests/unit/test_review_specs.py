@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_dockerkit import ContainerSpec, ImageSpec
-from pytest_dockerkit._runtime.store import _by_hand
+from pytest_dockerkit._engine import context
+from pytest_dockerkit._engine.images import is_for, platform_of
+from pytest_dockerkit._runtime.store import _by_hand, _platform
 from pytest_dockerkit._spec.container import make_spec
+from pytest_dockerkit._spec.dockerfile import parse
 from pytest_dockerkit._spec.env_file import read_env_file
 from pytest_dockerkit._spec.marker import container_from
 from tests.unit.refusals import refusal
@@ -80,3 +84,134 @@ def test_a_spec_shows_the_names_of_its_variables_alone() -> None:
     assert repr(spec).startswith("ContainerSpec(image=ImageSpec(build='api', dockerfile='Dockerfile', ")
     for shown in ("build_args={'TOKEN': …}", "env={'KEY': …, 'USER': …}", "labels={'a': 'b'}"):
         assert shown in repr(spec)
+
+
+# Dockerfiles
+
+
+@pytest.mark.parametrize(
+    ("line", "remote"),
+    [
+        ("ADD https://example.com/x /x", True),
+        ("ADD --chown=1:1 http://example.com/x /x", True),
+        ('ADD ["a", "https://example.com/x", "/x"]', True),
+        ("ADD git@example.com:a/b.git /x", True),
+        ("ADD https://example.com/a/b.git#main /x", True),
+        ("ADD $URL /x", True),
+        ("ARG URL=https://example.com\nADD $URL/x /x", True),
+        ("ARG URL=a/b\nADD $URL /x", False),
+        ("ARG URL=a/b\nENV URL=https://example.com/x\nADD $URL /x", True),
+        ("ADD a/b /x", False),
+        ("ADD a/$NAME /x", False),
+        ("ADD a@b /x", False),
+        ("COPY https://example.com/x /x", False),
+        ("RUN wget https://example.com/x", False),
+    ],
+)
+def test_what_is_added_from_elsewhere_is_found(line: str, remote: bool) -> None:
+    found = parse(f"FROM busybox AS a\n{line}\nFROM busybox AS b\nFROM a AS c\n")
+    assert (found.adds_remote("a"), found.adds_remote("b"), found.adds_remote("c")) == (remote, False, remote)
+
+
+@pytest.mark.parametrize(
+    ("line", "source"),
+    [
+        ("ARG SRC=a\nCOPY --from=$SRC x y", "a"),
+        ("ARG GIVEN\nCOPY --from=$GIVEN x y", "given"),
+        ("ARG V=${SRC}\nCOPY --from=$V x y", "${SRC}"),
+        ("COPY --from=$OTHER x y", "$OTHER"),
+        ("COPY --from=${OTHER:-a} x y", "${OTHER:-a}"),
+        ("RUN --mount=from=$OTHER,target=/x true", "$OTHER"),
+        ("ARG SRC=a\nENV SRC=b\nCOPY --from=$SRC x y", "$SRC"),
+    ],
+)
+def test_a_variable_of_a_stage_is_put_in_or_may_mean_any_stage(line: str, source: str) -> None:
+    found = parse(f"FROM one AS a\nFROM two AS b\nFROM three AS c\n{line}\n", {"GIVEN": "given"})
+    assert found.stages[2].takes_from == (source,)
+    assert ["one" in found.base_images("c"), "two" in found.base_images("c")] == (
+        [True, True] if "$" in source else [source == "a", False]
+    )
+
+
+def test_a_variable_ends_with_its_stage() -> None:
+    found = parse("FROM one AS a\nARG SRC=a\nFROM two AS b\nCOPY --from=$SRC x y\n")
+    assert found.stages[1].takes_from == ("$SRC",)
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        ("", "linux/s390x"),
+        ("--platform=linux/arm64", "linux/arm64"),
+        ("--platform=$KIND", "linux/arm/v7"),
+        ("--platform=$BUILDPLATFORM", None),
+        ("--platform=${TARGETPLATFORM}", "linux/s390x"),
+    ],
+)
+def test_the_platform_of_a_base_is_its_own(said: str, means: str | None) -> None:
+    text = f"ARG KIND=linux/arm/v7\nFROM {said} one AS a\nFROM a\nCOPY --from=two x y\n"
+    spec = ImageSpec(dockerfile_text=text, platform="linux/s390x")
+    assert [(name, _platform(platform, spec)) for name, platform in spec.stages().bases(None)] == [
+        ("one", means),
+        ("two", "linux/s390x"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("has", "wanted", "fits"),
+    [
+        ("linux/amd64", "linux/amd64", True),
+        ("linux/amd64", "Linux/x86_64", True),
+        ("linux/amd64", "linux", True),
+        ("linux/amd64", "amd64", True),
+        ("linux/amd64", "arm64", False),
+        ("linux/amd64", "linux/arm64", False),
+        ("linux/amd64", "windows/amd64", False),
+        ("linux/arm64/v8", "linux/arm64", True),
+        ("linux/arm64", "linux/aarch64/v8", True),
+        ("linux/arm/v7", "linux/arm/v7", True),
+        ("linux/arm/v6", "linux/arm/v7", False),
+    ],
+)
+def test_which_image_is_for_which_platform(has: str, wanted: str, fits: bool) -> None:
+    facts = dict(zip(("Os", "Architecture", "Variant"), has.split("/"), strict=False))
+    assert platform_of(facts) == has
+    assert is_for(facts, wanted) is fits
+
+
+def test_a_dockerfile_is_read_once_for_the_same_arguments() -> None:
+    """Also one of three thousand tests, each of which names it."""
+    text = "ARG KIND=a\nFROM one AS a\nFROM two AS b\nFROM $KIND\n"
+    found = parse(text, {"KIND": "b"})
+    assert parse(text, {"KIND": "b"}) is found
+    assert ImageSpec(dockerfile_text=text, build_args={"KIND": "b"}).stages() is found
+    assert found.base_images(None) == ("two",)
+    assert parse(text).base_images(None) == ("one",)
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("exponent", [400, 5000])
+def test_a_number_beyond_all_floats_is_refused(exponent: int) -> None:
+    assert refusal(lambda: ContainerSpec(image="redis:7", cpus=10**exponent)) == (
+        "cpus= is too large\n  saw:  cpus= beyond 1e308\n  mend: cpus=0.5"
+    )
+
+
+# Files
+
+
+def test_a_content_is_known_by_more_than_its_size_and_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it is old enough: here at once. The file is another one, and so it is read."""
+    monkeypatch.setattr(context, "_SETTLED_NS", -(10**18))
+    for name in ("Dockerfile", "a", "b"):
+        (tmp_path / name).write_text(f"FROM {name:10}", encoding="utf-8")
+        os.utime(tmp_path / name, ns=(10**18, 10**18))
+    spec = ImageSpec(build=".").anchored(tmp_path)
+    first = context.fingerprint(spec, context.read_context(spec), {})
+    assert context.fingerprint(spec, context.read_context(spec), {}) == first
+    (tmp_path / "b").rename(tmp_path / "c")
+    (tmp_path / "a").rename(tmp_path / "b")
+    (tmp_path / "c").rename(tmp_path / "a")
+    assert context.fingerprint(spec, context.read_context(spec), {}) != first

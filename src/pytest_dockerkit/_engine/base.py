@@ -67,6 +67,7 @@ class BuildRequest:
         platform: or None for the engine's own.
         cache_from: images whose layers may be used.
         by_hand: the command that a person would build it with.
+        nocache: whether every instruction is run, though the builder may know its result.
     """
 
     title: str
@@ -78,6 +79,7 @@ class BuildRequest:
     platform: str | None
     cache_from: Sequence[str]
     by_hand: str
+    nocache: bool = False
 
 
 class Builder(Protocol):

@@ -83,6 +83,8 @@ class ApiBuilder:
         ]
         if request.target:
             params.append(("target", request.target))
+        if request.nocache:
+            params.append(("nocache", "1"))
         if request.platform:
             params.append(("platform", request.platform))
         if request.cache_from:

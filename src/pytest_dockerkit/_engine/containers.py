@@ -15,7 +15,7 @@ import requests.exceptions
 
 from pytest_dockerkit._engine import streams
 from pytest_dockerkit._engine.base import Exit
-from pytest_dockerkit._engine.translate import NotOnEngineError, translated
+from pytest_dockerkit._engine.translate import NO_CONTAINER, NOT_FOUND, NotOnEngineError, translated
 from pytest_dockerkit._poll import Look, until_ready
 from pytest_dockerkit.errors import ContainerFileError, EngineError
 
@@ -123,7 +123,8 @@ class Containers:
             translated(f"follow the log of {container}"),
             self._api.get(url, params=wanted, stream=True, timeout=None) as response,
         ):
-            while header := response.raw.read(streams.HEADER.size):
+            _check(response)
+            while len(header := response.raw.read(streams.HEADER.size)) == streams.HEADER.size:
                 yield response.raw.read(streams.HEADER.unpack(header)[1])
 
     def exec(
@@ -171,7 +172,7 @@ class Containers:
             raise EngineError(
                 "the connection ended before the command did",
                 saw=f"{list(argv)} still runs",
-                mend="look what cuts connections to the engine; a command that closes its own output gives no exit code",
+                mend="look what cuts connections to the engine; a command that closes its output has no exit code",
             )
         return code
 
@@ -207,9 +208,11 @@ class Containers:
         """Give an archive of a path in it, in pieces, for the block; None if there is no such path."""
         # docker-py gives the pieces without a way to hang up before the last of them.
         with translated(f"copy {path} out"), self._archive("GET", container, path) as response:
-            if response.status_code not in (200, 404):
-                raise EngineError(f"the engine could not copy {path} out", saw=response.text, mend="see above")
-            yield response.iter_content(_PIECE_BYTES) if response.status_code == 200 else None
+            if response.status_code == NOT_FOUND and not NO_CONTAINER.search(response.text):
+                yield None
+            else:
+                _check(response)
+                yield response.iter_content(_PIECE_BYTES)
 
     def has(self, container: str, path: str) -> bool:
         """Tell whether there is anything at a path in it."""
@@ -249,7 +252,7 @@ def _check(response: requests.Response) -> None:
     try:
         response.raise_for_status()
     except requests.exceptions.HTTPError as failure:
-        docker.errors.create_api_error_from_http_exception(failure)  # type: ignore[no-untyped-call]
+        docker.errors.create_api_error_from_http_exception(failure)
 
 
 def _would_replace(kind: str, path: str) -> ContainerFileError:

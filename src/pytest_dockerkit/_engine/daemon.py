@@ -9,6 +9,7 @@ from pytest_dockerkit._engine.connect import connect
 from pytest_dockerkit._engine.containers import Containers
 from pytest_dockerkit._engine.images import Images
 from pytest_dockerkit._engine.networks import Networks, Volumes
+from pytest_dockerkit._engine.translate import translated
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -34,7 +35,8 @@ class Daemon:
 
     def docker_container(self, container_id: str) -> Container:
         """Give docker-py's own object for a container."""
-        return self.client.containers.get(container_id)
+        with translated("look for the container"):
+            return self.client.containers.get(container_id)
 
     def close(self) -> None:
         """Close the connections."""

@@ -9,7 +9,14 @@ from pytest_dockerkit._engine.translate import NotOnEngineError, translated
 from pytest_dockerkit.errors import EngineError, EngineUnavailableError, ImageNotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import docker
+
+#: The kinds of systems that images are for, and other words for architectures.
+#: Source: containerd/platforms, database.go.
+_SYSTEMS = ("linux", "windows", "darwin", "freebsd")
+_ALIASES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386", "armhf": "arm", "armel": "arm"}
 
 
 class Images:
@@ -70,6 +77,24 @@ class Images:
                 self._api.remove_image(reference, force=True)
         except NotOnEngineError:
             return
+
+
+def platform_of(facts: Mapping[str, Any]) -> str:
+    """Write the platform of an image as Docker does: `linux/arm64`, `linux/arm/v7`."""
+    return "/".join(str(facts[key]) for key in ("Os", "Architecture", "Variant") if facts.get(key))
+
+
+def is_for(facts: Mapping[str, Any], platform: str) -> bool:
+    """Tell whether an image is for a platform; a part that one of the two leaves out is no difference."""
+    parts = platform.lower().split("/")
+    if len(parts) == 1 and parts[0] not in _SYSTEMS:
+        # As in `--platform=arm64`.
+        parts.insert(0, "")
+    said = [str(facts.get(key) or "").lower() for key in ("Os", "Architecture", "Variant")]
+    return all(
+        not ours or not theirs or _ALIASES.get(ours, ours) == _ALIASES.get(theirs, theirs)
+        for ours, theirs in zip(parts, said, strict=False)
+    )
 
 
 def _split(reference: str) -> tuple[str, str | None]:

@@ -14,6 +14,7 @@ from typing import Any
 #: Source: Engine API, ContainerAttach, "Stream format".
 HEADER = struct.Struct(">BxxxL")
 _STDERR = 2
+_CUT = "the connection ended within a frame"
 
 
 def converse(connection: Any, stdin: bytes | None, timeout_s: float | None) -> tuple[bytes, bytes]:
@@ -26,6 +27,7 @@ def converse(connection: Any, stdin: bytes | None, timeout_s: float | None) -> t
 
     Raises:
         TimeoutError: it took longer.
+        ConnectionError: the connection was cut.
     """
     wire = getattr(connection, "_sock", connection)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
@@ -36,7 +38,10 @@ def converse(connection: Any, stdin: bytes | None, timeout_s: float | None) -> t
     receive = _buffered(connection)
     while (header := _receive(wire, receive, HEADER.size, deadline)) is not None:
         stream, length = HEADER.unpack(header)
-        gathered[stream == _STDERR] += _receive(wire, receive, length, deadline) or b""
+        piece = _receive(wire, receive, length, deadline)
+        if piece is None:
+            raise ConnectionResetError(_CUT)
+        gathered[stream == _STDERR] += piece
     return bytes(gathered[False]), bytes(gathered[True])
 
 
@@ -76,7 +81,7 @@ def _buffered(connection: Any) -> Callable[[int], bytes]:
 
 
 def _receive(wire: Any, receive: Callable[[int], bytes], length: int, deadline: float | None) -> bytes | None:
-    """Read exactly so many bytes; None when the command has ended."""
+    """Read exactly so many bytes; None when there are no more."""
     got = bytearray()
     while len(got) < length:
         if deadline is not None:
@@ -85,6 +90,8 @@ def _receive(wire: Any, receive: Callable[[int], bytes], length: int, deadline: 
             wire.settimeout(None)
         piece = receive(length - len(got))
         if not piece:
-            return bytes(got) if got else None
+            if got:
+                raise ConnectionResetError(_CUT)
+            return None
         got += piece
     return bytes(got)

@@ -25,7 +25,7 @@ from pytest_dockerkit.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ConflictError", "NotOnEngineError", "refusal", "translated"]
+__all__ = ["NOT_FOUND", "NO_CONTAINER", "ConflictError", "NotOnEngineError", "refusal", "translated"]
 
 #: How engines say that a host port is in use: Docker's allocator, the kernel, and both since Docker 28.
 _PORT_TAKEN = re.compile(
@@ -34,8 +34,8 @@ _PORT_TAKEN = re.compile(
     r"|bind host port(?: for)? (\S+?:\d+)\S*: (?:address already in use|port is already allocated)"
 )
 _NO_PROGRAM = re.compile(r'exec: \\?"(?P<program>[^"\\]+)\\?": (?P<why>[^:]+)')
-_NOT_FOUND = 404
-_NO_CONTAINER = re.compile(r"No such container: (?P<name>\S+)")
+NOT_FOUND = 404
+NO_CONTAINER = re.compile(r"No such container: (?P<name>[^\s:]+)")
 _TOO_LONG = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
 #: What is read as it comes is read below requests, whose own exceptions are not raised there.
 _NO_SERVICE = (
@@ -93,12 +93,12 @@ def refusal(doing: str, failure: docker.errors.APIError, mend: str = "") -> Engi
             saw=said,
             mend="correct command= or entrypoint=; it has to be in the image, and in its PATH or absolute",
         )
-    if failure.status_code == _NOT_FOUND and (gone := _NO_CONTAINER.search(said)):
+    if failure.status_code == NOT_FOUND and (gone := NO_CONTAINER.search(said)):
         return ContainerRemovedError(
             f"container {gone['name']!r} was removed",
-            saw=said,
-            mend="use it before its `with` block ends, and before remove(); else something beside this test removed it",
+            saw=gone[0],
+            mend="use it before its `with` block ends, and before remove(); else something else removed it",
         )
-    kinds: dict[int | None, type[EngineError]] = {_NOT_FOUND: NotOnEngineError, 409: ConflictError}
+    kinds: dict[int | None, type[EngineError]] = {NOT_FOUND: NotOnEngineError, 409: ConflictError}
     kind = kinds.get(failure.status_code, EngineError)
     return kind(f"the engine could not {doing}", saw=said, mend=mend or "see the engine's answer above")

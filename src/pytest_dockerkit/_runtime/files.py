@@ -7,14 +7,18 @@ import io
 import posixpath
 import stat
 import tarfile
-from dataclasses import dataclass, field
+import tempfile
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self
 
 from pytest_dockerkit.errors import CapabilityError, ContainerFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+#: How much of an archive's files is kept in memory, in bytes.
+_SPOOLED_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,32 @@ class _Pieces(io.RawIOBase):
         return count
 
 
+class _Seen:
+    """What the files of an archive hold: a further name of one comes without it, and any may have such names."""
+
+    def __init__(self) -> None:
+        # On the disk, since it may be a whole image.
+        self._file = tempfile.SpooledTemporaryFile(max_size=_SPOOLED_BYTES)  # noqa: SIM115  - closed by __exit__
+        self._places: dict[str, tuple[int, int]] = {}
+
+    def keep(self, name: str, content: bytes) -> None:
+        self._places[name] = (self._file.seek(0, io.SEEK_END), len(content))
+        self._file.write(content)
+
+    def content(self, name: str) -> bytes | None:
+        if name not in self._places:
+            return None
+        start, length = self._places[name]
+        self._file.seek(start)
+        return self._file.read(length)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
 def pack(files: Mapping[str, str | bytes | Path], directories: Iterable[str] = ()) -> bytes:
     """Pack files by their absolute paths in the container, owned by root.
 
@@ -138,11 +168,16 @@ def matching(pieces: Iterable[bytes], above: str, pattern: str) -> Iterator[File
         above: the directory that the names in the archive start from.
         pattern: the absolute path, with `*`, `?` and `[…]` within one level and `**` over any number.
     """
-    with tarfile.open(fileobj=_file(pieces), mode="r|") as tar:
+    with tarfile.open(fileobj=_file(pieces), mode="r|") as tar, _Seen() as seen:
         for member in tar:
             path = posixpath.normpath(posixpath.join(above, member.name))
+            info = _info(tar, member, path)
+            if info.content is not None:
+                seen.keep(member.name, info.content)
+            elif member.islnk() and (content := seen.content(member.linkname)) is not None:
+                info = replace(info, size_bytes=len(content), content=content)
             if _matches(PurePosixPath(path).parts, PurePosixPath(pattern).parts):
-                yield _info(tar, member, path)
+                yield info
 
 
 def unpack(pieces: Iterable[bytes], target: Path, name: str) -> Path:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import posixpath
+import time
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from functools import wraps
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pytest_dockerkit import probes
-from pytest_dockerkit._engine.translate import NotOnEngineError
 from pytest_dockerkit._runtime import files, readiness
 from pytest_dockerkit._runtime.clock import engine_time
 from pytest_dockerkit._runtime.health import HealthWatch
@@ -26,9 +27,11 @@ from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import (
     ContainerError,
     ContainerFileError,
+    ContainerRemovedError,
     DockerkitError,
     ExecError,
     ExecTimeoutError,
+    NotOnEngineError,
     NotReadyError,
     PortNotPublishedError,
     SpecError,
@@ -50,6 +53,26 @@ if TYPE_CHECKING:
 REPORTED_LINES = 100
 
 _ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104  - read from the engine, not bound to
+_LOOPBACKS = (LOOPBACK, "::1", "localhost")
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _by_alias(
+    method: Callable[Concatenate[RunningContainer, _P], _R],
+) -> Callable[Concatenate[RunningContainer, _P], _R]:
+    """Call a container that is gone by its alias; the engine knows it by its id."""
+
+    @wraps(method)
+    def call(container: RunningContainer, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        __tracebackhide__ = True
+        try:
+            return method(container, *args, **kwargs)
+        except ContainerRemovedError as gone:
+            raise container.gone(gone) from None
+
+    return call
 
 
 class RunningContainer(ContainerHandle):
@@ -87,6 +110,8 @@ class RunningContainer(ContainerHandle):
         self.stopped_by_us = False
         #: What it was when its `with` block ended with an exception.
         self.last_sight: Sight | None = None
+        #: When the wait for it is over, by the monotonic clock.
+        self.deadline: float | None = None
         #: Called when it was removed, whoever did that through this handle.
         self.on_removed: list[Callable[[], object]] = []
         #: The containers that were given to it as what it depends on.
@@ -155,6 +180,7 @@ class RunningContainer(ContainerHandle):
         )
 
     @property
+    @_by_alias
     def docker(self) -> Container:
         """docker-py's own object for it, for what has no method here."""
         return self._engine.docker_container(self.id)
@@ -163,6 +189,7 @@ class RunningContainer(ContainerHandle):
         """Give all that the engine knows of it now."""
         return self.refresh()
 
+    @_by_alias
     def refresh(self) -> dict[str, Any]:
         """Ask the engine anew, and keep what it says for what is derived from it."""
         self.seen = self._engine.containers.inspect(self.id)
@@ -268,6 +295,7 @@ class RunningContainer(ContainerHandle):
 
     # What can be done with it
 
+    @_by_alias
     def exec(
         self,
         cmd: str | Sequence[str],
@@ -327,6 +355,7 @@ class RunningContainer(ContainerHandle):
             )
         return result
 
+    @_by_alias
     def logs(self, *, since: float | None = None, tail: int | None = None, stream: str | None = None) -> str:
         """Give what it has printed, as UTF-8 text; what cannot be decoded is replaced.
 
@@ -378,6 +407,7 @@ class RunningContainer(ContainerHandle):
                 f"{path} is no UTF-8 text", saw=str(failure), mend=f"container.read_bytes({path!r})"
             ) from None
 
+    @_by_alias
     def read_bytes(self, path: str) -> bytes:
         """Give a file's content; links are followed, no program in the image is needed.
 
@@ -385,7 +415,7 @@ class RunningContainer(ContainerHandle):
             ContainerFileError: it does not exist, or is no regular file.
         """
         real = self._engine.containers.real_path(self.id, checks.container_path("path", path))
-        self._refuse_tmpfs(real)
+        self._refuse_tmpfs(self._through_links(real))
         found = self._file(real)
         if found.content is not None:
             return found.content
@@ -399,6 +429,7 @@ class RunningContainer(ContainerHandle):
             mend=f'container.exec(["ls", "-la", {directory!r}]) shows what is there',
         )
 
+    @_by_alias
     def write_file(self, path: str, content: str | bytes) -> None:
         """Write a file, owned by root, with the mode 0644; missing directories are made.
 
@@ -408,6 +439,7 @@ class RunningContainer(ContainerHandle):
         """
         self._put({checks.container_path("path", path): content})
 
+    @_by_alias
     def copy_in(self, source: str | Path, target: str) -> None:
         """Copy a file or a directory of this machine into it, as the path `target`, or into `target/` under its name.
 
@@ -421,6 +453,7 @@ class RunningContainer(ContainerHandle):
         whole = checks.container_path("target", target)
         self._put({whole + path.name if whole.endswith("/") else whole: path.resolve()})
 
+    @_by_alias
     def copy_out(self, source: str, target: str | Path) -> Path:
         """Copy a file or a directory out of it; nothing is written outside of `target`.
 
@@ -435,7 +468,7 @@ class RunningContainer(ContainerHandle):
             ContainerFileError: the source does not exist, or holds something that is not safe to unpack.
         """
         real = self._engine.containers.real_path(self.id, checks.container_path("source", source))
-        self._refuse_tmpfs(real)
+        self._refuse_tmpfs(self._through_links(real))
         with self._engine.containers.get(self.id, real) as pieces:
             if pieces is None:
                 raise ContainerFileError(
@@ -443,6 +476,7 @@ class RunningContainer(ContainerHandle):
                 )
             return files.unpack(pieces, Path(target), posixpath.basename(posixpath.normpath(source)) or "root")
 
+    @_by_alias
     def stop(self, timeout: float | str | None = None) -> None:
         """Ask it to stop, and kill it when it has not after `timeout` seconds (else its spec's, else 10 s)."""
         timeout_s = self.spec.stop_timeout_s if timeout is None else parse_seconds("timeout", timeout)
@@ -450,27 +484,32 @@ class RunningContainer(ContainerHandle):
         self._engine.containers.stop(self.id, timeout_s)
         self.refresh()
 
+    @_by_alias
     def start(self) -> None:
         """Start it again after it has ended, and wait until it is ready."""
         self.stopped_by_us = False
         self._engine.containers.start(self.id)
         self.await_ready()
 
+    @_by_alias
     def restart(self, timeout: float | str | None = None) -> None:
         """Stop it as `stop()` does, start it again, and wait until it is ready."""
         timeout_s = self.spec.stop_timeout_s if timeout is None else parse_seconds("timeout", timeout)
         self._engine.containers.restart(self.id, timeout_s)
         self.await_ready()
 
+    @_by_alias
     def kill(self, signal: str = "SIGKILL") -> None:
         """Send it a signal."""
         self.stopped_by_us = True
         self._engine.containers.kill(self.id, signal)
 
+    @_by_alias
     def pause(self) -> None:
         """Freeze all of its processes."""
         self._engine.containers.pause(self.id)
 
+    @_by_alias
     def unpause(self) -> None:
         """Let its processes go on."""
         self._engine.containers.unpause(self.id)
@@ -487,8 +526,15 @@ class RunningContainer(ContainerHandle):
     @contextmanager
     def disconnect(self, network: Network | None = None) -> Iterator[None]:
         """Cut it off from a network (the first of its own) for the block, then connect it as it was."""
-        cut = self.network if network is None else network
-        place = self._networks.index(cut)
+        wanted = self.network if network is None else network
+        place = next((place for place, each in enumerate(self._networks) if each.id == wanted.id), None)
+        if place is None:
+            raise ContainerError(
+                f"container {self.alias!r} is not in the network {wanted.name!r}",
+                saw=f"its networks: {', '.join(each.name for each in self._networks) or 'none'}",
+                mend="disconnect() without a network takes the first of its own",
+            )
+        cut = self._networks[place]
         endpoint = self.refresh()["NetworkSettings"]["Networks"].get(cut.name) or {}
         # Engines before 26 name the container's own short id among them.
         aliases = [each for each in endpoint.get("Aliases") or () if not self.id.startswith(each)]
@@ -529,6 +575,7 @@ class RunningContainer(ContainerHandle):
             raise
         return int(self.seen["State"]["ExitCode"])
 
+    @_by_alias
     def stats(self) -> Stats:
         """Measure what it uses; takes about a second, which the engine measures over."""
         measured = self._engine.containers.stats(self.id)
@@ -563,6 +610,11 @@ class RunningContainer(ContainerHandle):
 
     # For probes and for the plugin's own use
 
+    @property
+    def time_left_s(self) -> float | None:
+        """How long it is still waited for, in seconds; None if it is not."""
+        return None if self.deadline is None else self.deadline - time.monotonic()
+
     def look_at_it(self, since: float | None = None) -> Sight:
         """Take down what it is and has said, for a report.
 
@@ -570,6 +622,12 @@ class RunningContainer(ContainerHandle):
             since: lines from this time on, in seconds since the epoch.
         """
         return Sight(self.state(), self.health, self.logs(since=since, tail=REPORTED_LINES).rstrip())
+
+    def gone(self, failure: ContainerRemovedError) -> ContainerRemovedError:
+        """Make the error that it was removed out of the engine's answer."""
+        return ContainerRemovedError(
+            f"container {self.alias!r} was removed", saw=failure.saw, mend=failure.mend, details=failure.details
+        )
 
     def check_health(self) -> Look:
         """Look at its health once, sooner than Docker does.
@@ -629,12 +687,29 @@ class RunningContainer(ContainerHandle):
     def _bound(self, key: str) -> tuple[str, int] | None:
         for binding in self.seen["NetworkSettings"]["Ports"].get(key) or ():
             address = binding["HostIp"]
+            if address in _LOOPBACKS and not self._engine.facts.local and self.host not in _LOOPBACKS:
+                number = key if not key.endswith("/tcp") else key.removesuffix("/tcp")
+                raise PortNotPublishedError(
+                    f"port {key} of container {self.alias!r} is published on the engine's own machine alone",
+                    saw=f"{address}:{binding['HostPort']} there, and the engine is at {self._engine.facts.host}",
+                    mend=f'ports=["0.0.0.0::{number}"]',
+                )
             return self.host if address in _ANY_ADDRESS else address, int(binding["HostPort"])
         return None
 
     def _file(self, path: str) -> files.FileInfo:
         with self._engine.containers.get(self.id, path) as pieces:
             return files.FileInfo(path, exists=False) if pieces is None else files.first_file(pieces, path)
+
+    def _through_links(self, path: str) -> str:
+        """Follow the links on the way to a path, as far as that matters: to know whether it leads into a tmpfs."""
+        if not self.spec.tmpfs:
+            return path
+        real = "/"
+        for part in PurePosixPath(posixpath.normpath(path)).parts[1:]:
+            # The engine resolves the links above a path silently, and names where only its last part leads.
+            real = self._engine.containers.real_path(self.id, posixpath.join(real, part))
+        return real
 
     def _refuse_tmpfs(self, path: str) -> None:
         # The engine copies from and to what lies below the mount, and reports success.
@@ -647,16 +722,21 @@ class RunningContainer(ContainerHandle):
 
     def _followed(self) -> Iterator[bytes]:
         passed = 0
-        for piece in self._engine.containers.follow(self.id):
-            passed += len(piece)
-            yield piece
+        try:
+            for piece in self._engine.containers.follow(self.id):
+                passed += len(piece)
+                yield piece
+        except ContainerRemovedError as gone:
+            raise self.gone(gone) from None
         # The engine may hang up before it has passed the last lines on; 20.10.24 often does, `docker logs -f` too.
         with contextlib.suppress(NotOnEngineError):
             yield self._engine.containers.logs(self.id)[passed:]
 
     def _put(self, content: Mapping[str, str | bytes | Path]) -> None:
         for target in content:
-            self._refuse_tmpfs(target)
+            # A link at the target itself is replaced.
+            above, _, name = posixpath.normpath(target).rpartition("/")
+            self._refuse_tmpfs(posixpath.join(self._through_links(above or "/"), name))
         put_files(self._engine, self.id, content)
 
 

@@ -7,11 +7,11 @@ is run by exec until it passes for the first time. From then on Docker's word al
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
-from pytest_dockerkit._engine.translate import ConflictError, NotOnEngineError
 from pytest_dockerkit._poll import Look
-from pytest_dockerkit.errors import SpecError
+from pytest_dockerkit.errors import ConflictError, NotOnEngineError, SpecError
 
 if TYPE_CHECKING:
     from pytest_dockerkit._engine.daemon import Daemon
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _SHORT_NS = 500_000_000
 #: Docker's own interval, in nanoseconds. Source: moby, daemon/health.go, defaultProbeInterval.
 _DEFAULT_NS = 30_000_000_000
+#: For how long a health command is waited for before it is run beside itself, in seconds; each time twice as long.
+_PATIENCE_S = 1.0
 
 
 class HealthWatch:
@@ -28,7 +30,9 @@ class HealthWatch:
     def __init__(self, engine: Daemon, container_id: str) -> None:
         self._engine = engine
         self._id = container_id
-        self._session: str | None = None
+        self._sessions: list[str] = []
+        self._patience_s = _PATIENCE_S
+        self._again_at = 0.0
         self.passed = False
 
     def look(self, facts: dict[str, Any]) -> Look:
@@ -58,18 +62,24 @@ class HealthWatch:
     def _try_command(self, facts: dict[str, Any], seen: str) -> Look:
         code: int | None = None
         try:
-            if self._session is not None:
-                code = self._engine.containers.exec_result(self._session)
-                if code is None:
-                    return Look(ready=False, seen=f"{seen}; its health command still runs")
-                self.passed = code == 0
-            if not self.passed:
-                # At once, since its result is not seen before the next look.
-                self._session = self._engine.containers.begin_exec(self._id, _argv(facts["Config"]))
+            for session in tuple(self._sessions):
+                ended = self._engine.containers.exec_result(session)
+                if ended is not None:
+                    self._sessions.remove(session)
+                    code = ended
+                    self.passed = self.passed or ended == 0
+            if self.passed:
+                return Look(ready=True, seen=seen)
+            if self._sessions and code is None and time.monotonic() < self._again_at:
+                return Look(ready=False, seen=f"{seen}; its health command still runs")
+            # At once, since its result is not seen before the next look. One that hangs keeps no other from passing.
+            self._patience_s = 2 * self._patience_s if self._sessions and code is None else _PATIENCE_S
+            self._again_at = time.monotonic() + self._patience_s
+            self._sessions.append(self._engine.containers.begin_exec(self._id, _argv(facts["Config"])))
         except (ConflictError, NotOnEngineError):
             # It has ended between the two calls; the next look at it says how.
             return Look(ready=False, seen=seen)
-        return Look(self.passed, seen if code is None else f"{seen}; its health command ended with {code}")
+        return Look(ready=False, seen=seen if code is None else f"{seen}; its health command ended with {code}")
 
 
 def _interval_ns(facts: dict[str, Any]) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._names import check_alias, slug
 from pytest_dockerkit._runtime.scope import ScopeInstance, end_all
-from pytest_dockerkit._spec.container import ContainerSpec, make_spec
+from pytest_dockerkit._spec.container import ContainerSpec, make_spec, spec_from
 from pytest_dockerkit._spec.image import ImageRequest, ImageSpec, check_image
 from pytest_dockerkit._spec.mounts import VolumeSpec
 from pytest_dockerkit._spec.network import NetworkSpec
@@ -121,13 +121,13 @@ class Kit:
         mine.append(container)
         return container
 
-    def build(self, spec: ImageRequest) -> Image:
-        """Build or pull an image; images stay, they are the cache.
+    def build(self, spec: ImageRequest | None = None, **fields: Any) -> Image:
+        """Build or pull an image, from a reference, a spec, or the fields of one; images stay, they are the cache.
 
         Raises:
             ImageError: it cannot be had.
         """
-        request = check_image(spec)
+        request = check_image(spec) if not fields else spec_from(ImageSpec, spec, fields)
         return self._session.images.get(request.anchored(_caller()) if isinstance(request, ImageSpec) else request)
 
     def network(self, spec: NetworkSpec | None = None, **fields: Any) -> Network:
@@ -136,7 +136,7 @@ class Kit:
         Raises:
             EngineError: the engine refuses.
         """
-        return self._session.network(spec if spec is not None else NetworkSpec(**fields), self._scope)
+        return self._session.network(spec_from(NetworkSpec, spec, fields), self._scope)
 
     def volume(self, spec: VolumeSpec | None = None, *, name: str = "volume", **fields: Any) -> Volume:
         """Make a volume, from a spec or from the fields of one.
@@ -149,7 +149,7 @@ class Kit:
         Raises:
             EngineError: the engine refuses.
         """
-        wanted = spec if spec is not None else VolumeSpec(**fields)
+        wanted = spec_from(VolumeSpec, spec, fields)
         return self._session.volume(wanted, self._scope, check_alias("name", name))
 
 

@@ -47,4 +47,5 @@ def run(session: Session, image: Image, command: str | Sequence[str] | None, fie
 
 
 def _between(start: str, end: str) -> float:
-    return max(0.0, (engine_time(end) - engine_time(start)).total_seconds())
+    # For what ends at once, engines may note the start a little after the end.
+    return max(1e-6, (engine_time(end) - engine_time(start)).total_seconds())

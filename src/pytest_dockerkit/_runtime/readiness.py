@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit import probes
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 LOG_LINES = 20
 
 _SIGKILLED = 137
+_ENDED = ("exited", "dead", "removing")
 
 _MEND_BY_CODE = {
     0: "it ended by itself: wait=probes.exited(0) for a one-shot container, else give it a command that stays",
@@ -56,10 +58,10 @@ def wait(container: RunningContainer, probe: Probe, timeout_s: float) -> None:
         OutOfMemoryError: the kernel killed it at its memory cap.
         UnhealthyError: its health check gave up.
     """
+    may_end = getattr(probe, "allows_exit", False)
 
     def look() -> Look:
         facts = container.refresh()
-        may_end = getattr(probe, "allows_exit", False)
         if not may_end:
             _refuse_dead(container, facts["State"])
         try:
@@ -70,11 +72,19 @@ def wait(container: RunningContainer, probe: Probe, timeout_s: float) -> None:
                 _refuse_dead(container, container.state())
             raise
 
-    last = until_ready(look, timeout_s=timeout_s)
+    container.deadline = time.monotonic() + timeout_s
+    try:
+        last = until_ready(look, timeout_s=timeout_s)
+    finally:
+        container.deadline = None
     if last.ready:
         return
     facts = container.refresh()
-    _refuse_dead(container, facts["State"])
+    if not may_end:
+        _refuse_dead(container, facts["State"])
+    elif facts["State"]["Status"] in _ENDED and (last := look()).ready:
+        # It has ended since the last look.
+        return
     raise NotReadyError(
         f"container {container.alias!r} is not ready after {show_seconds(timeout_s)}",
         saw=last.seen or f"status {facts['State']['Status']}",
@@ -121,7 +131,7 @@ def last_log(container: RunningContainer) -> str:
 
 
 def _refuse_dead(container: RunningContainer, state: dict[str, Any]) -> None:
-    if state["Status"] in ("exited", "dead", "removing"):
+    if state["Status"] in _ENDED:
         raise death(container, state)
     health = state.get("Health") or {}
     if health.get("Status") == "unhealthy":

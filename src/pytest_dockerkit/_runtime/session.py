@@ -321,7 +321,10 @@ class Session:
                     saw=f"external({mount.source.name!r})",
                     mend=f"docker volume create {mount.source.name}, or let the plugin make one: volume_fixture()",
                 )
-            if isinstance(mount.source, str):
+            if isinstance(mount.source, str) and self.ledger.is_open("volume", mount.source):
+                # The name of one that this run has made.
+                names[mount.source] = mount.source
+            elif isinstance(mount.source, str):
                 names[mount.source] = self._named_volume(mount.source, scope, group)
         return names
 

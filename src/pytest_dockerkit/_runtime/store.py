@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import shlex
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from filelock import FileLock, Timeout
 
 from pytest_dockerkit._engine.base import BuildRequest
 from pytest_dockerkit._engine.context import BuildContext, fingerprint, read_context
+from pytest_dockerkit._engine.images import is_for, platform_of
 from pytest_dockerkit._names import FINGERPRINT_LABEL, slug
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._spec.image import ImageSpec
@@ -43,6 +44,8 @@ class ImageStore:
         self._references: dict[tuple[str, str, str | None], Image] = {}
         #: By the name that the plugin gave it, and what it was asked for with.
         self._builds: dict[tuple[str, ImageSpec], Image] = {}
+        #: The names of those that the builder was asked for.
+        self._asked: set[str] = set()
 
     def get(self, request: ImageRequest, *, pull: str | None = None, platform: str | None = None) -> Image:
         """Give an image, made if need be.
@@ -82,19 +85,22 @@ class ImageStore:
 
     def _pulled(self, reference: str, policy: str, platform: str | None) -> Image:
         images = self._session.engine.images
-        facts = images.find(reference)
+        there = images.find(reference)
+        facts = there if _is_for(there, platform) else None
         if facts is not None and policy != "always":
             return Image(self._session, facts, reference, cached=True)
         if policy == "never":
+            at = f"--platform {platform} " if there is not None else ""
+            where = "not on the engine" if there is None else f"on the engine for {platform_of(there)} alone"
             raise ImageNotFoundError(
-                f"the image {reference} is not on the engine, and pulling is switched off",
-                saw="pull='never'",
-                mend=f"docker pull {reference}, or pull='missing' (--dockerkit-pull=missing)",
+                f"the image {reference} is {where}, and pulling is switched off",
+                saw="pull='never'" + (f" with platform={platform!r}" if there is not None else ""),
+                mend=f"docker pull {at}{reference}, or pull='missing' (--dockerkit-pull=missing)",
             )
         with self._lock(f"pull-{slug(reference)}"):
             # Whoever held the lock may have pulled it while we waited; "always" means once for each process.
             facts = images.find(reference) if policy == "missing" else None
-            if facts is None:
+            if not _is_for(facts, platform):
                 self._pull(reference, platform)
                 self._session.note("pulled", reference)
                 facts = images.find(reference)
@@ -111,7 +117,14 @@ class ImageStore:
         try:
             images.pull(reference, platform)
         except ImageNotFoundError as failure:
-            if images.find(reference) is not None:
+            facts = images.find(reference)
+            if facts is not None and not _is_for(facts, platform):
+                has = platform_of(facts)
+                failure.what = (
+                    f"the image {reference} is on the engine for {has} alone, and cannot be pulled for {platform}"
+                )
+                failure.mend = f"another platform, or none, takes the one that is there; else {failure.mend}"
+            elif facts is not None:
                 failure.what = f"the image {reference} is on the engine, but cannot be pulled anew"
                 failure.mend = f"pull='missing' takes the one that is there; else {failure.mend}"
             raise
@@ -130,7 +143,7 @@ class ImageStore:
             for tag in stale:
                 self._session.engine.images.tag(image.id, tag)
             # The tag may be a base image that was looked up before.
-            self._references = {key: each for key, each in self._references.items() if key[1] == "always"}
+            self._references = {key: each for key, each in [*self._references.items()] if key[1] == "always"}
             # Looked at again, for its new names.
             facts = self._session.engine.images.find(image.reference) or {}
             image = Image(self._session, facts, image.reference, cached=image.cached, title=image.title)
@@ -150,13 +163,22 @@ class ImageStore:
         bases = self._base_ids(spec)
         digest = fingerprint(spec, context, bases)
         name = f"{REPOSITORY}:{digest[:32]}"
-        image = None if self._session.must_rebuild(digest) else self._find(name, spec)
+        image = self._current(name, spec, digest)
         if image is None:
             with self._lock(digest[:32]):
-                image = None if self._session.must_rebuild(digest) else self._find(name, spec)
+                image = self._current(name, spec, digest)
                 if image is None:
                     image = self._build(spec, context, bases, digest)
         return image
+
+    def _current(self, name: str, spec: ImageSpec, digest: str) -> Image | None:
+        """Find an image that can be taken as it is."""
+        if self._session.must_rebuild(digest):
+            return None
+        # What `ADD` takes from elsewhere is in no fingerprint; the builder knows whether it has changed.
+        if name not in self._asked and spec.stages().adds_remote(spec.target):
+            return None
+        return self._find(name, spec)
 
     def _find(self, name: str, spec: ImageSpec) -> Image | None:
         facts = self._session.engine.images.find(name)
@@ -170,6 +192,8 @@ class ImageStore:
         name = f"{REPOSITORY}:{digest[:32]}"
         # It gets its name last: whoever finds an image of that name takes it for what the fingerprint says.
         unchecked = f"{name}-{self._session.run_id}"
+        rebuild = self._session.must_rebuild(digest)
+        before = None if rebuild else engine.images.find(name)
         self._session.ledger.making("image", unchecked)
         engine.builder.build(
             BuildRequest(
@@ -182,6 +206,7 @@ class ImageStore:
                 platform=spec.platform,
                 cache_from=spec.cache_from,
                 by_hand=_by_hand(spec),
+                nocache=rebuild,
             )
         )
         facts = engine.images.find(unchecked)
@@ -198,18 +223,23 @@ class ImageStore:
         self._session.ledger.gone("image", unchecked)
         if not unchanged:
             return None
-        self._session.note("built", name)
+        self._asked.add(name)
+        same = before is not None and before["Id"] == facts["Id"]
+        if not same:
+            self._session.note("built", name)
         self._session.was_rebuilt(digest)
         facts = engine.images.find(name) or facts
-        return Image(self._session, facts, name, cached=False, title=_title(spec))
+        return Image(self._session, facts, name, cached=same, title=_title(spec))
 
     def _base_ids(self, spec: ImageSpec) -> dict[str, str]:
         """Find, and pull if need be, the images that a build stands on: a new base is a new image."""
-        policy = spec.pull or self._session.settings.pull
+        policy = self._session.settings.pull if spec.pull == "missing" else spec.pull
         return {
-            reference: self.get(reference, pull=policy, platform=spec.platform).id
-            for reference in spec.stages().base_images(spec.target)
-            # What a variable of BuildKit's own leaves open is for the builder to find.
+            f"{reference} ({said})" if said else reference: self.get(
+                reference, pull=policy, platform=_platform(said, spec)
+            ).id
+            for reference, said in spec.stages().bases(spec.target)
+            # What a variable leaves open is for the builder to find.
             if reference and "$" not in reference
         }
 
@@ -237,6 +267,18 @@ def _refuse_what_cannot_be_done(spec: ImageSpec) -> None:
                 saw=f"{name}= for {_title(spec)}",
                 mend="build that image by hand, and name it with image=",
             )
+
+
+def _is_for(facts: dict[str, Any] | None, platform: str | None) -> bool:
+    return facts is not None and (platform is None or is_for(facts, platform))
+
+
+def _platform(said: str | None, spec: ImageSpec) -> str | None:
+    """Give the platform of a base image, for what its `FROM` says."""
+    if said and "BUILD" in said and "$" in said:
+        # Where it is built: the engine's own.
+        return None
+    return said if said and "$" not in said else spec.platform
 
 
 def _title(spec: ImageSpec) -> str:

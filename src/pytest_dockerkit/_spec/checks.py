@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 from pytest_dockerkit._names import NAME_LABEL, RUN_LABEL
@@ -55,8 +55,12 @@ def whole_number(field: str, value: object, *, least: int) -> int:
 def positive_number(field: str, value: object, example: str) -> float:
     """Take a finite number above zero."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isfinite(value) and value > 0:
-            return float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            raise SpecError(f"{field}= is too large", saw=f"{field}= beyond 1e308", mend=example) from None
+        if math.isfinite(number) and number > 0:
+            return number
         raise SpecError(f"{field}= must be above zero", saw=f"{field}={value}", mend=example)
     raise wrong_type(field, value, example)
 
@@ -129,6 +133,8 @@ def environment_name(field: str, key: str) -> None:
 
 def container_path(field: str, value: object) -> str:
     """Take an absolute path inside of the container."""
+    if isinstance(value, PurePath):
+        value = value.as_posix()
     if isinstance(value, str) and value.startswith("/"):
         return value
     raise SpecError(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_dockerkit._names import did_you_mean
 from pytest_dockerkit._spec import checks, mounts
@@ -28,12 +28,17 @@ from pytest_dockerkit._units import parse_seconds, parse_size, show_size
 from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import SpecError, without_our_frames
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 #: Smallest memory cap the daemon accepts, in bytes. Engines before 20.10 took 4 MiB.
 #: Source: moby, daemon/daemon_unix.go, linuxMinMemory; Docker 20.10.24 refuses 5m.
 MIN_MEMORY_BYTES = 6 * 1024 * 1024
 
 #: How long readiness may take when nothing is said, in seconds.
 DEFAULT_TIMEOUT_S = 60.0
+
+S = TypeVar("S", bound="DataclassInstance")
 
 Empty: FrozenMapping[str, Any] = FrozenMapping()
 
@@ -318,6 +323,22 @@ def make_spec(given: Mapping[str, Any]) -> ContainerSpec:
             mend='an image such as "redis:7", or build=',
         )
     return ContainerSpec(**given)
+
+
+def spec_from(cls: type[S], spec: object, given: Mapping[str, Any]) -> S:
+    """Take a spec, or make one from its fields.
+
+    Raises:
+        SpecError: both are given, it is of another kind, or a field is wrong.
+    """
+    if spec is not None and (given or not isinstance(spec, cls)):
+        raise SpecError(
+            f"a {cls.__name__} or its fields can be given",
+            saw=repr(spec) + (f" and {', '.join(f'{key}=' for key in given)}" if given else ""),
+            mend="give one of them",
+        )
+    refuse_unknown(given, tuple(each.name for each in fields(cls)))
+    return spec if isinstance(spec, cls) else cls(**given)
 
 
 def refuse_unknown(given: Mapping[str, Any], known: Sequence[str]) -> None:

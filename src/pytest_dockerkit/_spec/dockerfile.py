@@ -7,13 +7,15 @@ a build whether the target exists, and which images the result depends on.
 from __future__ import annotations
 
 import fnmatch
+import functools
 import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_dockerkit._names import did_you_mean
+from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import SpecError
 
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z]+)\s*=\s*(.+?)\s*")
@@ -25,6 +27,9 @@ _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?:(:?[-+])((?:[^{}]|\{[^{}]*\})*))?\
 #: What BuildKit alone knows: the platforms that it builds on and for.
 _PLATFORM_ARG = re.compile(r"(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT)")
 _FROM = re.compile(r"(?:--platform=(\S+)\s+)?(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
+#: What `ADD` takes from elsewhere, or may, where the beginning is a variable.
+#: Source: moby/buildkit, frontend/dockerfile/dockerfile2llb, dispatchCopy; util/gitutil, ParseGitRef.
+_REMOTE = re.compile(r"(?:https?|ftp|git|ssh)://|[\w.-]+@[\w.-]+:|github\.com/|\$")
 
 #: Instructions that may carry heredocs (Dockerfile syntax 1.4).
 _WITH_HEREDOC = ("RUN", "COPY", "ADD")
@@ -40,6 +45,8 @@ class Stage:
         base: the image or the stage that it stands on, with the variables put in.
         takes_from: the images or stages that it copies or mounts from.
         line: the line of its `FROM`, from 1.
+        platform: what its `FROM` says, or None.
+        adds_remote: whether it may add what lies at a URL or in a repository.
     """
 
     index: int
@@ -47,6 +54,8 @@ class Stage:
     base: str
     takes_from: tuple[str, ...]
     line: int
+    platform: str | None = None
+    adds_remote: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,12 +90,20 @@ class Dockerfile:
 
     def base_images(self, target: str | None) -> tuple[str, ...]:
         """Give the images from outside that the target depends on, each once."""
-        images: dict[str, None] = {}
+        return tuple(dict.fromkeys(name for name, _ in self.bases(target)))
+
+    def bases(self, target: str | None) -> tuple[tuple[str, str | None], ...]:
+        """Give the images from outside that the target depends on, each with the platform that is said with it."""
+        images: dict[tuple[str, str | None], None] = {}
         for stage in self.needed(target):
-            for name in (stage.base, *stage.takes_from):
+            for name, platform in ((stage.base, stage.platform), *((name, None) for name in stage.takes_from)):
                 if self._earlier(name, stage) is None and name != "scratch":
-                    images[name] = None
+                    images[name, platform] = None
         return tuple(images)
+
+    def adds_remote(self, target: str | None) -> bool:
+        """Tell whether the target may depend on what an `ADD` takes from a URL or a repository."""
+        return any(stage.adds_remote for stage in self.needed(target))
 
     def check_target(self, target: str | None, where: str) -> None:
         """Refuse a target that is no stage.
@@ -117,18 +134,33 @@ def parse(text: str, build_args: Mapping[str, str] | None = None) -> Dockerfile:
         text: the Dockerfile.
         build_args: what overrides the defaults of an `ARG` before the first `FROM`.
     """
-    given = build_args or {}
+    return _parsed(text, FrozenMapping(build_args))
+
+
+# Each of a suite's tests may name the same Dockerfile.
+@functools.lru_cache(maxsize=256)
+def _parsed(text: str, given: FrozenMapping[str, str]) -> Dockerfile:
     known: dict[str, str] = {}
+    in_stage: dict[str, str] = {}
     stages: list[Stage] = []
     for line, keyword, rest in _instructions(text):
         if keyword == "ARG" and not stages:
             known.update(_arguments(rest, given, known))
         elif keyword == "FROM" and (match := _FROM.fullmatch(rest.strip())):
-            stages.append(Stage(len(stages), match[3], _expand(match[2], known), (), line))
+            platform = _expand(match[1].strip("\"'"), known) if match[1] else None
+            stages.append(Stage(len(stages), match[3], _expand(match[2], known), (), line, platform))
+            in_stage = dict(known)
+        elif keyword == "ARG":
+            in_stage.update(_arguments(rest, given, in_stage, unsure=True))
+        elif keyword == "ENV":
+            for word in rest.split():
+                in_stage.pop(word.partition("=")[0], None)
         elif stages and (sources := _sources(keyword, rest)):
-            stage = stages[-1]
-            taken = tuple(_expand(each, known) for each in sources)
-            stages[-1] = Stage(stage.index, stage.name, stage.base, stage.takes_from + taken, stage.line)
+            taken = tuple(_expand(each, in_stage, unsure=True) for each in sources)
+            stages[-1] = replace(stages[-1], takes_from=stages[-1].takes_from + taken)
+        elif stages and keyword == "ADD":
+            added = [_expand(each, in_stage, unsure=True) for each in _copied(rest)]
+            stages[-1] = replace(stages[-1], adds_remote=stages[-1].adds_remote or any(map(_REMOTE.match, added)))
     return Dockerfile(tuple(stages))
 
 
@@ -149,19 +181,30 @@ def _flags(rest: str) -> Iterator[tuple[str, str]]:
         yield name, value.strip("\"'")
 
 
-def _arguments(rest: str, given: Mapping[str, str], known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _arguments(
+    rest: str, given: Mapping[str, str], known: Mapping[str, str], *, unsure: bool = False
+) -> Iterator[tuple[str, str]]:
     for word in rest.split():
         name, has_default, default = word.partition("=")
         if name in given:
             yield name, given[name]
         elif has_default:
-            yield name, _expand(default.strip("\"'"), known)
+            yield name, _expand(default.strip("\"'"), known, unsure=unsure)
 
 
-def _expand(word: str, known: Mapping[str, str]) -> str:
+def _expand(word: str, known: Mapping[str, str], *, unsure: bool = False) -> str:
+    """Put the variables in.
+
+    Args:
+        word: what they stand in.
+        known: their values.
+        unsure: whether one that is not known may have a value all the same, as in a stage. It stays as it is, and
+            so may mean anything.
+    """
+
     def value(match: re.Match[str]) -> str:
-        name, rule, other = match[1] or match[2], match[3], _expand(match[4] or "", known)
-        if name not in known and _PLATFORM_ARG.fullmatch(name):
+        name, rule, other = match[1] or match[2], match[3], _expand(match[4] or "", known, unsure=unsure)
+        if name not in known and (unsure or _PLATFORM_ARG.fullmatch(name)):
             return match[0]
         found = known.get(name)
         counts_as_set = bool(found) if (rule or "").startswith(":") else found is not None

@@ -44,7 +44,7 @@ class ImageSpec:
         tags: further names for the image.
         cache_from: images whose layers may be used again.
         cache_to: where layers are kept for other machines.
-        pull: when base images are pulled: `missing`, `always` or `never`.
+        pull: when base images are pulled: `missing` (or what the run's option says), `always` or `never`.
         ssh: the ssh agent or key that `RUN --mount=type=ssh` may use.
 
     Raises:
@@ -62,7 +62,7 @@ class ImageSpec:
     tags: Sequence[str] = ()
     cache_from: Sequence[str] = ()
     cache_to: Sequence[str] = ()
-    pull: str | None = None
+    pull: str = "missing"
     ssh: str | None = None
 
     @without_our_frames
@@ -81,8 +81,7 @@ class ImageSpec:
         for tag in self.tags:
             check_reference("tags", tag)
         object.__setattr__(self, "build_secrets", _secrets(self.build_secrets))
-        if self.pull is not None:
-            checks.one_of("pull", self.pull, PULL_POLICIES)
+        checks.one_of("pull", self.pull, PULL_POLICIES)
 
     def __repr__(self) -> str:
         return masked_repr(self, "build_args")

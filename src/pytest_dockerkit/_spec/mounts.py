@@ -95,7 +95,9 @@ def anchored(mount: Mount, base: Path) -> Mount:
         raise SpecError(
             f"volumes= mounts a path that does not exist at {mount.target}",
             saw=f"{source}",
-            mend="create it, or correct the path; relative paths start from the file that says them",
+            mend="a mapping is from the path in the container to what is mounted there; turn it round"
+            if Path(mount.target).exists()
+            else "create it, or correct the path; relative paths start from the file that says them",
         )
     return Mount(mount.target, source, mount.read_only)
 
@@ -103,6 +105,8 @@ def anchored(mount: Mount, base: Path) -> Mount:
 def _from_entry(entry: object) -> Mount:
     if isinstance(entry, Mount):
         return entry
+    if isinstance(entry, tuple) and len(entry) in (2, 3):
+        return _placed(*entry, *(() if len(entry) == 3 else ("rw",)))
     if not isinstance(entry, str):
         raise checks.wrong_type("volumes", entry, _MEND)
     # From the right, since a path of this machine may have a colon in it.
@@ -118,6 +122,14 @@ def _from_entry(entry: object) -> Mount:
 
 
 def _from_item(target: object, source: object) -> Mount:
+    if isinstance(source, Mapping):
+        # docker-py's form: the source, and where it goes.
+        return _placed(target, source.get("bind"), source.get("mode", "rw"))
+    written = isinstance(target, str) and not target.startswith("/") and str(source).startswith("/")
+    if written or isinstance(target, Path | VolumeHandle | External | FixtureRef):
+        # The other way round, as in a Compose entry: nothing but a path in the container begins with "/" there.
+        place, _, rights = str(source).rpartition(":")
+        return _placed(target, place, rights) if rights in ("ro", "rw") else _placed(target, source, "rw")
     checks.container_path("volumes", target)
     mode = False
     if isinstance(source, str):
@@ -125,6 +137,11 @@ def _from_item(target: object, source: object) -> Mount:
         mode = bool(text) and tail == "ro"
         source = text if text and tail in ("ro", "rw") else source
     return Mount(str(target), _source(source), mode)
+
+
+def _placed(source: object, target: object, mode: object) -> Mount:
+    checks.one_of("volumes", mode, ("ro", "rw"))
+    return Mount(checks.container_path("volumes", target), _source(source), mode == "ro")
 
 
 def _source(source: object) -> Path | str | VolumeHandle | External | FixtureRef | None:
