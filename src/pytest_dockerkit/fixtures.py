@@ -355,7 +355,7 @@ def _image_from(given: Mapping[str, Any]) -> Any:
     if image is not None:
         raise SpecError(
             "an image to be used and one to be built are both given",
-            saw=f"{image!r} and {', '.join(f'{key}={value!r}' for key, value in fields.items())}",
+            saw=f"{image!r} and {', '.join(checks.shown(key, value) for key, value in fields.items())}",
             mend="give one of them",
         )
     return spec_from(ImageSpec, None, fields)

@@ -112,6 +112,12 @@ def test_a_one_shot_container_is_awaited_to_its_end(dockerkit: Kit) -> None:
         assert container.logs() == "done\n"
 
 
+def test_the_log_of_a_one_shot_container_counts(dockerkit: Kit) -> None:
+    both = probes.all_of(probes.exited(0), probes.log("^A="))
+    with dockerkit.run("busybox:stable", command=["sh", "-c", "echo A=1"], wait=both) as container:
+        assert container.logs() == "A=1\n"
+
+
 def test_a_one_shot_container_with_another_exit_code_fails(dockerkit: Kit) -> None:
     with pytest.raises(ContainerExitedError) as caught:
         dockerkit.run(

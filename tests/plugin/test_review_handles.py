@@ -22,6 +22,7 @@ from pytest_dockerkit.errors import (
     ContainerRemovedError,
     EngineError,
     EngineUnavailableError,
+    ExecTimeoutError,
     NotReadyError,
     PortNotPublishedError,
     UnhealthyError,
@@ -71,7 +72,7 @@ def test_a_directory_does_not_replace_a_file(box: RunningContainer, tmp_path: Pa
     with pytest.raises(ContainerFileError) as caught:
         box.copy_in(tmp_path, "/srv/file")
     assert str(caught.value) == (
-        "/srv/file is no directory\n"
+        "/srv/file is no directory, or a link to one\n"
         "  saw:  a directory would replace it\n"
         "  mend: correct the path, or remove what is there before"
     )
@@ -99,10 +100,12 @@ def test_a_tmpfs_behind_a_link_is_told(dockerkit: Kit) -> None:
         assert container.exec(["cat", "/tmp/x"]).stdout == "beside it"
 
 
-def test_each_name_of_a_file_in_an_image_has_its_content(dockerkit: Kit) -> None:
+def test_each_name_of_a_file_in_an_image_has_its_content(dockerkit: Kit, docker_client: docker.DockerClient) -> None:
     text = f"FROM {IMAGE}\nRUN mkdir /h && printf one > /h/a && ln /h/a /h/b && ln /h/a /h/c\n"
     image = dockerkit.build(ImageSpec(dockerfile_text=text))
-    assert [(each.path, each.read_text(), each.size_bytes) for each in image.files("/h/[bc]")] == [
+    found = image.files("/h/[bc]")
+    docker_client.images.remove(image.reference)
+    assert [(each.path, each.read_text(), each.size_bytes) for each in found] == [
         ("/h/b", "one", 3),
         ("/h/c", "one", 3),
     ]
@@ -208,6 +211,13 @@ def test_a_command_whose_connection_is_cut_has_no_result(
 
 def test_a_command_that_closes_its_output_early_has_its_exit_code(box: RunningContainer) -> None:
     assert box.exec(["sh", "-c", "exec >&- 2>&-; sleep 0.5; exit 3"]).exit_code == 3
+    with pytest.raises(ExecTimeoutError) as caught:
+        box.exec(["sh", "-c", "exec >&- 2>&-; sleep 1000"], timeout=0.5)
+    assert str(caught.value) == (
+        "'sh' in container 'box' has not ended after 0.5 s\n"
+        "  saw:  ['sh', '-c', 'exec >&- 2>&-; sleep 1000']\n"
+        "  mend: raise timeout=, or find out what it waits for"
+    )
 
 
 def test_a_log_whose_connection_is_cut_is_told(dockerkit: Kit, proxy: Proxy, cut_off: Daemon) -> None:

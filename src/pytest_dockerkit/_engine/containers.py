@@ -70,11 +70,6 @@ class Containers:
         with translated(f"stop {container}"):
             self._api.stop(container, timeout=None if timeout_s is None else math.ceil(timeout_s))
 
-    def restart(self, container: str, timeout_s: float | None) -> None:
-        """Stop and start it again."""
-        with translated(f"restart {container}"):
-            self._api.restart(container, timeout=10 if timeout_s is None else math.ceil(timeout_s))
-
     def kill(self, container: str, signal: str) -> None:
         """Send it a signal."""
         with translated(f"send {signal} to {container}", "it has to be running"):
@@ -168,6 +163,8 @@ class Containers:
 
         left_s = _NOTED_S if deadline is None else max(0.0, min(_NOTED_S, deadline - time.monotonic()))
         until_ready(look, timeout_s=left_s)
+        if code is None and deadline is not None and time.monotonic() >= deadline:
+            raise TimeoutError
         if code is None:
             raise EngineError(
                 "the connection ended before the command did",
@@ -263,7 +260,7 @@ def _would_replace(kind: str, path: str) -> ContainerFileError:
             mend=f'name the file in it, "{path}/…"; copy_in() takes "{path}/" too',
         )
     return ContainerFileError(
-        f"{path} is no directory",
+        f"{path} is no directory, or a link to one",
         saw="a directory would replace it",
         mend="correct the path, or remove what is there before",
     )

@@ -116,6 +116,7 @@ class RunningContainer(ContainerHandle):
         self.on_removed: list[Callable[[], object]] = []
         #: The containers that were given to it as what it depends on.
         self.stands_on: list[RunningContainer] = []
+        self._log_since: float | None = None
         self.spec = spec
         self.image = image
         self.id = container_id
@@ -488,15 +489,18 @@ class RunningContainer(ContainerHandle):
     def start(self) -> None:
         """Start it again after it has ended, and wait until it is ready."""
         self.stopped_by_us = False
+        # What it prints from now on comes after the end of the run before. Its start is noted only when the first
+        # lines may have been printed already.
+        ended = engine_time(self.state()["FinishedAt"])
+        self._log_since = ended.timestamp() if ended.year > 1 else None  # the year 1 stands for what never was
         self._engine.containers.start(self.id)
         self.await_ready()
 
     @_by_alias
     def restart(self, timeout: float | str | None = None) -> None:
         """Stop it as `stop()` does, start it again, and wait until it is ready."""
-        timeout_s = self.spec.stop_timeout_s if timeout is None else parse_seconds("timeout", timeout)
-        self._engine.containers.restart(self.id, timeout_s)
-        self.await_ready()
+        self.stop(timeout)
+        self.start()
 
     @_by_alias
     def kill(self, signal: str = "SIGKILL") -> None:
@@ -639,10 +643,7 @@ class RunningContainer(ContainerHandle):
 
     def log_of_this_run(self) -> str:
         """Give what it has printed since it was last started; the engine keeps the log over a restart."""
-        ended = engine_time(self.seen["State"]["FinishedAt"])
-        # The engine writes the year 1 for what never was. The end of the run before is surer than the start of
-        # this one: that is noted only when the first lines may have been printed already.
-        return self.logs(since=ended.timestamp() if ended.year > 1 else None)
+        return self.logs(since=self._log_since)
 
     def death(self) -> DockerkitError:
         """Make the error that says how it ended."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from pytest_dockerkit._spec.network import BUILT_IN
 from pytest_dockerkit._spec.refs import NetworkHandle, VolumeHandle
 
 if TYPE_CHECKING:
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
 
     from pytest_dockerkit._engine.daemon import Daemon
     from pytest_dockerkit._runtime.handles import RunningContainer
-
-#: The networks that Docker has by itself; they know no aliases and are never removed.
-BUILT_IN = ("bridge", "host", "none")
 
 
 class Network(NetworkHandle):

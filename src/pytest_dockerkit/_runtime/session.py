@@ -13,12 +13,12 @@ from pytest_dockerkit._names import NAME_LABEL, RUN_LABEL, object_name
 from pytest_dockerkit._runtime import ledger, once
 from pytest_dockerkit._runtime.handles import RunningContainer
 from pytest_dockerkit._runtime.images import Image
-from pytest_dockerkit._runtime.networks import BUILT_IN, Network, Volume
+from pytest_dockerkit._runtime.networks import Network, Volume
 from pytest_dockerkit._runtime.store import ImageStore
 from pytest_dockerkit._runtime.transfer import put_files
 from pytest_dockerkit._spec.container import ContainerSpec
 from pytest_dockerkit._spec.mounts import VolumeSpec
-from pytest_dockerkit._spec.network import INTERNAL, ISOLATED, NetworkSpec
+from pytest_dockerkit._spec.network import BUILT_IN, INTERNAL, ISOLATED, NetworkSpec
 from pytest_dockerkit._spec.refs import External, FixtureRef
 from pytest_dockerkit.errors import DockerkitError, EngineUnavailableError, SpecError, TeardownError
 

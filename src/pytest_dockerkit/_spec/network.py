@@ -14,7 +14,7 @@ from pytest_dockerkit.errors import SpecError, without_our_frames
 
 ISOLATED = "isolated"
 INTERNAL = "internal"
-#: The networks that the engine has by itself.
+#: The networks that the engine has by itself; they know no aliases, and are never removed.
 BUILT_IN = ("bridge", "host", "none")
 WORDS = (ISOLATED, INTERNAL, *BUILT_IN)
 
