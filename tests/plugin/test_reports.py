@@ -404,7 +404,7 @@ def test_a_failing_test_whose_container_is_gone_says_so(suite: Suite) -> None:
             assert False
         """
     ).ended(failed=1)
-    assert re.search(r"-+ container container -+\nthe engine could not inspect the container", outcome.text)
+    assert re.search(r"-+ container container -+\ncontainer 'container' was removed", outcome.text)
     assert "pytest_dockerkit/" not in outcome.text
 
 
