@@ -497,6 +497,14 @@ def test_stopping_early_leaves_nothing(suite: Suite, args: list[str]) -> None:
     outcome.says(f"{stopped_after + 1} containers; all removed, images kept")
 
 
+#: What a shell starts in the background ignores SIGINT, and passes that on to what it starts itself.
+HEEDS_CTRL_C = """
+    import signal
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+
+
 @pytest.mark.parametrize("where", ["test", "wait"])
 def test_ctrl_c_leaves_nothing(suite: Suite, where: str) -> None:
     """In a test, and while a container is waited for."""
@@ -523,6 +531,7 @@ def test_ctrl_c_leaves_nothing(suite: Suite, where: str) -> None:
         """,
         "-k",
         f"in_{where}",
+        conftest=HEEDS_CTRL_C,
         subprocess=True,
     )
     assert outcome.result.ret == pytest.ExitCode.INTERRUPTED
@@ -546,6 +555,7 @@ def test_ctrl_c_under_xdist_leaves_nothing(suite: Suite) -> None:
         """,
         "-n",
         "2",
+        conftest=HEEDS_CTRL_C,
         subprocess=True,
     )
     assert outcome.result.ret == pytest.ExitCode.INTERRUPTED

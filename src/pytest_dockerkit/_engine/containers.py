@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import posixpath
 import re
 import time
 from contextlib import contextmanager
@@ -197,7 +198,8 @@ class Containers:
             self._archive("PUT", container, directory, packed, noOverwriteDirNonDir="1") as response,
         ):
             if kept := _REPLACES.search(response.text if response.status_code >= 400 else ""):
-                raise _would_replace(kept["kind"], kept["path"])
+                # Engines from 25 name the path as it is in the archive, older ones the whole.
+                raise _would_replace(kept["kind"], posixpath.join(directory, kept["path"]))
             _check(response)
 
     @contextmanager
