@@ -19,7 +19,7 @@ from pytest_dockerkit._names import FINGERPRINT_LABEL, slug
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._spec.image import ImageSpec
 from pytest_dockerkit._spec.refs import FixtureRef, ImageHandle
-from pytest_dockerkit.errors import BuildError, CapabilityError, EngineError, ImageNotFoundError, LockError, SpecError
+from pytest_dockerkit.errors import CapabilityError, EngineError, ImageNotFoundError, LockError, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,8 @@ class ImageStore:
         self._references: dict[tuple[str, str, str | None], Image] = {}
         #: By the name that the plugin gave it, and what it was asked for with.
         self._builds: dict[tuple[str, ImageSpec], Image] = {}
+        #: Images of contexts that changed while they were built, for this process.
+        self._restless: dict[ImageSpec, Image] = {}
         #: The names of those that the builder was asked for.
         self._asked: set[str] = set()
 
@@ -131,14 +133,11 @@ class ImageStore:
 
     def _built(self, spec: ImageSpec) -> Image:
         _refuse_what_cannot_be_done(spec)
+        if spec in self._restless:
+            return self._restless[spec]
         # Once more if the files have changed while they were sent: what was built is of neither state.
-        image = self._of_this_state(spec) or self._of_this_state(spec)
-        if image is None:
-            raise BuildError(
-                f"the files of {_title(spec)} change while it is built",
-                saw="others after each of two builds than before it",
-                mend="find what writes into the context, or leave those files out with a .dockerignore",
-            )
+        image = self._of_this_state(spec) or self._of_this_state(spec, settle=True)
+        assert image is not None  # noqa: S101  - settled
         if stale := [tag for tag in spec.tags if not self._is(tag, image)]:
             for tag in stale:
                 self._session.engine.images.tag(image.id, tag)
@@ -157,8 +156,17 @@ class ImageStore:
         facts = self._session.engine.images.find(reference)
         return facts is not None and facts["Id"] == image.id
 
-    def _of_this_state(self, spec: ImageSpec) -> Image | None:
-        """Find or build the image of the files as they are now; None if they change while it is built."""
+    def _of_this_state(self, spec: ImageSpec, *, settle: bool = False) -> Image | None:
+        """Find or build the image of the files as they are now.
+
+        Args:
+            spec: what is wanted.
+            settle: take what was built though the files have changed meanwhile, for this process alone. Some
+                contexts are never at rest: a test run writes its own caches and reports into them.
+
+        Returns:
+            the image; None if the files have changed while it was built, and it is not to be taken.
+        """
         context = read_context(spec)
         bases = self._base_ids(spec)
         digest = fingerprint(spec, context, bases)
@@ -168,7 +176,7 @@ class ImageStore:
             with self._lock(digest[:32]):
                 image = self._current(name, spec, digest)
                 if image is None:
-                    image = self._build(spec, context, bases, digest)
+                    image = self._build(spec, context, bases, digest, settle=settle)
         return image
 
     def _current(self, name: str, spec: ImageSpec, digest: str) -> Image | None:
@@ -187,7 +195,9 @@ class ImageStore:
             return None if facts is None else known
         return Image(self._session, facts, name, cached=True, title=_title(spec))
 
-    def _build(self, spec: ImageSpec, context: BuildContext, bases: dict[str, str], digest: str) -> Image | None:
+    def _build(
+        self, spec: ImageSpec, context: BuildContext, bases: dict[str, str], digest: str, *, settle: bool
+    ) -> Image | None:
         engine = self._session.engine
         name = f"{REPOSITORY}:{digest[:32]}"
         # It gets its name last: whoever finds an image of that name takes it for what the fingerprint says.
@@ -217,6 +227,12 @@ class ImageStore:
                 mend="look at the engine's log; it may be out of disk space",
             )
         unchanged = fingerprint(spec, read_context(spec), bases) == digest
+        if settle and not unchanged:
+            # Its name stays the run's own, and goes with it: it is no cache.
+            self._session.note("built", unchecked)
+            image = Image(self._session, facts, unchecked, cached=False, title=_title(spec))
+            self._restless[spec] = image
+            return image
         if unchanged:
             engine.images.tag(facts["Id"], name)
         engine.images.remove(unchecked)
