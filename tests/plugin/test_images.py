@@ -20,6 +20,7 @@ from pytest_dockerkit.errors import (
     ExecTimeoutError,
     SpecError,
 )
+from tests.plugin.listeners import Deaf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,21 +28,10 @@ if TYPE_CHECKING:
 
     import docker
 
-    from pytest_dockerkit import ContainerSpec, Kit
+    from pytest_dockerkit import Kit
     from tests.plugin.conftest import Suite
 
 BASE = "busybox:stable"
-
-
-class Deaf:
-    """A listener that lets everything pass."""
-
-    def wanted(self, spec: ContainerSpec) -> ContainerSpec:
-        return spec
-
-    def ready(self, container: object) -> None: ...
-
-    def failed(self, spec: object, error: object) -> None: ...
 
 
 class Runs:
@@ -232,7 +222,7 @@ def test_an_image_is_run_to_its_end(
     )
     assert (result.exit_code, result.stdout) == (3, "käse 1234\na file\n")
     assert (result.stderr, result.stderr_bytes) == ("\N{REPLACEMENT CHARACTER}oh\n", b"\xffoh\n")
-    assert result.seconds >= 0.0
+    assert result.seconds > 0
     assert image.run("echo 'a text'").stdout == "a text\n"
     assert docker_client.containers.list(all=True, filters={"label": f"dockerkit-test={mine}"}) == []
 

@@ -16,6 +16,7 @@ from pytest_dockerkit._runtime import ledger
 from pytest_dockerkit._runtime.session import Session
 from pytest_dockerkit._runtime.settings import Settings
 from pytest_dockerkit.errors import ImageNotFoundError
+from tests.plugin.listeners import Deaf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,21 +24,9 @@ if TYPE_CHECKING:
 
     import docker
 
-    from pytest_dockerkit import ContainerSpec
     from pytest_dockerkit._engine.base import Builder, BuildRequest
 
 BASE = "busybox:stable"
-
-
-class Deaf:
-    """A listener that lets everything pass."""
-
-    def wanted(self, spec: ContainerSpec) -> ContainerSpec:
-        return spec
-
-    def ready(self, container: object) -> None: ...
-
-    def failed(self, spec: object, error: object) -> None: ...
 
 
 class Run:
