@@ -25,7 +25,22 @@ OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
         "address of the Docker engine, such as unix:///var/run/docker.sock or ssh://user@host",
     ),
     ("context", None, None, "docker context to use in place of the active one"),
-    ("pull", "missing", ("missing", "always", "never"), "when images are pulled, where a spec does not say"),
+    (
+        "pull",
+        "missing",
+        ("missing", "always", "never", "locked"),
+        "when images are pulled, where a spec does not say; locked holds to the digests in dockerkit.lock",
+    ),
+    ("builder", "auto", ("auto", "buildx", "buildkit", "classic"), "what builds images"),
+    ("mirrors", None, None, "registries to ask first, such as docker.io=mirror.example.com/hub, separated by spaces"),
+    ("image-registry", None, None, "where built images are shared between machines, such as registry.example.com/ci"),
+    ("image-push", "never", ("never", "always"), "whether what was built is pushed to the image registry"),
+    (
+        "progress",
+        "auto",
+        ("auto", "live", "plain", "off"),
+        "how a build or pull of more than two seconds is shown: a line that changes, or lines that stay",
+    ),
     (
         "missing-engine",
         "fail",
@@ -129,7 +144,7 @@ def settings(config: pytest.Config) -> Settings:
     """Give what the user has set, as it was when pytest began: tests change the environment."""
     from pathlib import Path
 
-    from pytest_dockerkit._runtime.settings import Settings, state_dir
+    from pytest_dockerkit._runtime.settings import Settings, declared_images, read_mirrors, state_dir
 
     if _SETTINGS not in config.stash:
         # Of the controller, whose business it is to clear up after its workers.
@@ -138,6 +153,12 @@ def settings(config: pytest.Config) -> Settings:
             host=option(config, "host"),
             context=option(config, "context"),
             pull=option(config, "pull") or "missing",
+            builder=option(config, "builder") or "auto",
+            mirrors=read_mirrors(option(config, "mirrors") or ""),
+            image_registry=option(config, "image-registry"),
+            image_push=option(config, "image-push") == "always",
+            lock_file=config.rootpath / "dockerkit.lock",
+            images=declared_images(config.rootpath),
             rebuild=rebuild(config),
             state_dir=state_dir() if given is None else Path(given),
         )

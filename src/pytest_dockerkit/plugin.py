@@ -57,7 +57,12 @@ def pytest_configure(config: pytest.Config) -> None:
         if choices and value not in choices:
             msg = f"dockerkit_{name.replace('-', '_')} is {value!r}, and has to be one of: {', '.join(choices)}"
             raise pytest.UsageError(msg)
-    _run.settings(config)
+    from pytest_dockerkit.errors import SpecError
+
+    try:
+        _run.settings(config)
+    except SpecError as failure:
+        raise pytest.UsageError(str(failure)) from None
 
 
 @pytest.hookimpl(optionalhook=True)

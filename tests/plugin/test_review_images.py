@@ -62,9 +62,14 @@ class Run:
 class Meddling:
     """The real builder, after something has happened to the files."""
 
+    name = "meddling"
+
     def __init__(self, builder: Builder, meddle: Callable[[], object]) -> None:
         self.builder = builder
         self.meddle = meddle
+
+    def lacks(self, request: BuildRequest) -> str | None:
+        return self.builder.lacks(request)
 
     def build(self, request: BuildRequest) -> None:
         self.meddle()

@@ -11,7 +11,7 @@ import pytest
 from pytest_dockerkit import ContainerSpec, ImageSpec
 from pytest_dockerkit._engine import context
 from pytest_dockerkit._engine.images import is_for, platform_of
-from pytest_dockerkit._runtime.store import _by_hand, _platform
+from pytest_dockerkit._runtime.builds import _by_hand, _platform
 from pytest_dockerkit._spec.container import make_spec
 from pytest_dockerkit._spec.dockerfile import parse
 from pytest_dockerkit._spec.env_file import read_env_file

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from pytest_dockerkit._values import FrozenMapping
 
+if TYPE_CHECKING:
     from pytest_dockerkit._engine.context import BuildContext
+    from pytest_dockerkit._spec.secret import Secret
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,29 @@ class Exit(NamedTuple):
     stderr: bytes
 
 
-@dataclass(frozen=True)
+class Progress(NamedTuple):
+    """What has become of a build or a pull so far.
+
+    Attributes:
+        step: what is being done: an instruction with its stage, such as "[api 2/5] RUN make", or a layer.
+        number: which step it is, from 1; None where that is not known.
+        total: of how many; None where that is not known.
+        done_bytes: how much has come over the network; None where nothing has.
+        total_bytes: of how much; None where that is not known.
+    """
+
+    step: str
+    number: int | None = None
+    total: int | None = None
+    done_bytes: int | None = None
+    total_bytes: int | None = None
+
+
+def tell_nobody(progress: Progress) -> None:
+    """Take what has become of a build, and keep it to oneself."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuildRequest:
     """A build, with everything decided.
 
@@ -62,28 +86,43 @@ class BuildRequest:
         context: the files that go to the engine, with the Dockerfile.
         target: the stage, or None for the last.
         args: the build args.
+        secrets: what `RUN --mount=type=secret` may read, by its id.
+        ssh: what `RUN --mount=type=ssh` may use: "default" is the running agent, else the path of a key or a socket.
         labels: the image's labels.
         tags: the names that the image gets.
         platform: or None for the engine's own.
-        cache_from: images whose layers may be used.
+        cache_from: where layers may be taken from, as buildx writes it: a reference, or `type=…,…`.
+        cache_to: where layers are kept, in the same form.
         by_hand: the command that a person would build it with.
         nocache: whether every instruction is run, though the builder may know its result.
+        tell: hears what becomes of it.
     """
 
     title: str
     context: BuildContext
     target: str | None
     args: Mapping[str, str]
+    secrets: Mapping[str, Secret] = field(default_factory=FrozenMapping)
+    ssh: str | None = None
     labels: Mapping[str, str]
     tags: Sequence[str]
     platform: str | None
-    cache_from: Sequence[str]
+    cache_from: Sequence[str] = ()
+    cache_to: Sequence[str] = ()
     by_hand: str
     nocache: bool = False
+    tell: Callable[[Progress], None] = tell_nobody
 
 
 class Builder(Protocol):
     """A way to build an image."""
+
+    @property
+    def name(self) -> str:
+        """What it is called: "buildx", "buildkit", "classic", or a plugin's own word."""
+
+    def lacks(self, request: BuildRequest) -> str | None:
+        """Say what of a request it cannot serve, such as "build_secrets="; None if it can serve all."""
 
     def build(self, request: BuildRequest) -> None:
         """Build, and give the image its tags.

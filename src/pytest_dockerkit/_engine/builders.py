@@ -33,9 +33,16 @@ _STEP = re.compile(r"Step \d+/\d+ : (.*)")
 class ApiBuilder:
     """Builds with `POST /build`."""
 
+    name = "buildkit"
+
     def __init__(self, client: docker.DockerClient, facts: EngineFacts) -> None:
         self._api = client.api
         self._facts = facts
+
+    def lacks(self, request: BuildRequest) -> str | None:
+        """Say what of a request it cannot serve."""
+        given = {"build_secrets=": request.secrets, "ssh=": request.ssh, "cache_to=": request.cache_to}
+        return next((name for name, value in given.items() if value), None)
 
     def build(self, request: BuildRequest) -> None:
         """Build, and give the image its tags.

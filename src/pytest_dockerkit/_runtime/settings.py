@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_dockerkit.errors import DockerkitError
+from pytest_dockerkit._values import FrozenMapping
+from pytest_dockerkit.errors import DockerkitError, SpecError
+
+if TYPE_CHECKING:
+    from pytest_dockerkit._spec.image import ImageSpec
 
 
 def state_dir() -> Path:
@@ -40,6 +46,12 @@ class Settings:
         context: the docker context, or None for the active one.
         pull: when images are pulled, where a spec does not say.
         rebuild: build every image once more, though nothing has changed.
+        builder: what builds images: auto, buildx, buildkit or classic.
+        mirrors: registries that are asked before another, each with what it stands for: ("docker.io", "host/path").
+        image_registry: where built images are shared between machines, or None.
+        image_push: whether what was built is pushed there.
+        lock_file: where the digests of images are written down, or None.
+        images: the images that the project declares, by name.
         state_dir: where ledgers and locks are kept.
     """
 
@@ -47,6 +59,12 @@ class Settings:
     context: str | None = None
     pull: str = "missing"
     rebuild: bool = False
+    builder: str = "auto"
+    mirrors: tuple[tuple[str, str], ...] = ()
+    image_registry: str | None = None
+    image_push: bool = False
+    lock_file: Path | None = None
+    images: Mapping[str, ImageSpec] = field(default_factory=FrozenMapping)
     state_dir: Path = field(default_factory=state_dir)
 
     def directory(self, *names: str) -> Path:
@@ -67,3 +85,41 @@ class Settings:
             path /= name
             path.mkdir(mode=0o700, exist_ok=True)
         return path
+
+
+def read_mirrors(text: str) -> tuple[tuple[str, str], ...]:
+    """Read the setting of the mirrors: `docker.io=mirror.example.com/hub`, several separated by spaces.
+
+    Raises:
+        SpecError: a part is malformed.
+    """
+    pairs = []
+    for word in text.replace(",", " ").split():
+        registry, equals, mirror = word.partition("=")
+        if not (registry and equals and mirror.strip("/")):
+            raise SpecError(
+                "a mirror is given in another form than registry=mirror",
+                saw=f"dockerkit_mirrors: {word!r}",
+                mend="docker.io=mirror.example.com/hub; several are separated by spaces",
+            )
+        pairs.append((registry.rstrip("/"), mirror.rstrip("/")))
+    return tuple(pairs)
+
+
+def declared_images(project: Path) -> Mapping[str, ImageSpec]:
+    """Read the images that a project declares in `[tool.pytest_dockerkit.images]` of its `pyproject.toml`.
+
+    Raises:
+        SpecError: the table is wrong.
+    """
+    path = project / "pyproject.toml"
+    # Every run comes by here: what is heavy is imported for those alone that have such a table.
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return FrozenMapping()
+    if "pytest_dockerkit" not in text:
+        return FrozenMapping()
+    from pytest_dockerkit._spec.declared import read_images
+
+    return read_images(text, path)
