@@ -23,6 +23,7 @@ class EngineFacts:
         api: its newest API version.
         os: the kind of its containers: linux or windows.
         podman: whether it is Podman, which speaks the same API.
+        arch: the processors that it runs on, such as amd64 or arm64.
     """
 
     host: str
@@ -30,6 +31,7 @@ class EngineFacts:
     api: tuple[int, int]
     os: str
     podman: bool
+    arch: str = ""
 
     @property
     def local(self) -> bool:

@@ -104,6 +104,7 @@ def _facts(said: dict[str, Any], host: str) -> EngineFacts:
         api=(int(major), int(minor)),
         os=str(said.get("Os", "linux")),
         podman=any("podman" in each.lower() for each in parts),
+        arch=str(said.get("Arch", "")),
     )
 
 

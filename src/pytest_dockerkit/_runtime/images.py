@@ -37,6 +37,7 @@ class ImageConfig:
         healthcheck: its health check in Docker's own form, such as ("CMD", "healthcheck"); None without one.
         volumes: the paths that it declares as volumes.
         stop_signal: the signal that asks it to stop; None is SIGTERM.
+        onbuild: the instructions that run in a build that stands on it.
     """
 
     user: str
@@ -49,6 +50,7 @@ class ImageConfig:
     healthcheck: tuple[str, ...] | None
     volumes: tuple[str, ...]
     stop_signal: str | None
+    onbuild: tuple[str, ...] = ()
 
 
 class Image(ImageHandle):
@@ -120,6 +122,7 @@ class Image(ImageHandle):
             healthcheck=tuple(check) if check and check[0] != "NONE" else None,
             volumes=tuple(said.get("Volumes") or ()),
             stop_signal=said.get("StopSignal"),
+            onbuild=tuple(said.get("OnBuild") or ()),
         )
 
     def run(self, command: str | Sequence[str] | None = None, **fields: Any) -> RunResult:

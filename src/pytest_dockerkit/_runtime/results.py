@@ -97,3 +97,12 @@ class Limits:
     pids: int | None
     shm_bytes: int | None
     ulimits: Mapping[str, tuple[int, int]]
+
+
+def cpu_percent(measured: Mapping[str, Any]) -> float:
+    """Give how much of one core was used between the two moments that the engine has measured, in percent."""
+    now, before = measured.get("cpu_stats") or {}, measured.get("precpu_stats") or {}
+    used = now.get("cpu_usage", {}).get("total_usage", 0) - before.get("cpu_usage", {}).get("total_usage", 0)
+    passed = now.get("system_cpu_usage", 0) - before.get("system_cpu_usage", 0)
+    cores = now.get("online_cpus") or 1
+    return 100.0 * cores * used / passed if passed > 0 and used > 0 else 0.0

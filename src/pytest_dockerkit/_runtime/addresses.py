@@ -1,0 +1,132 @@
+"""Where a container is reached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pytest_dockerkit._runtime.known import KnownContainer
+from pytest_dockerkit._spec.ports import LOOPBACK, port_key
+from pytest_dockerkit.errors import PortNotPublishedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104  - read from the engine, not bound to
+_LOOPBACKS = (LOOPBACK, "::1", "localhost")
+
+
+class ContainerAddresses(KnownContainer):
+    """Where a container is reached."""
+
+    @property
+    def host(self) -> str:
+        """The address that its published ports are reached at."""
+        return LOOPBACK if self._engine.facts.local else urlsplit(self._engine.facts.host).hostname or LOOPBACK
+
+    @property
+    def ip(self) -> str:
+        """Its address in the first of its networks; the host's own on the host network, empty without one."""
+        if self._on_host:
+            return self.host
+        if not self._networks:
+            return ""
+        endpoint = self.seen["NetworkSettings"]["Networks"].get(self.network.name) or {}
+        return str(endpoint.get("IPAddress") or "")
+
+    def address(self, port: int | str) -> tuple[str, int]:
+        """Give the host and the port that a port of it is reached at.
+
+        Args:
+            port: the container's port: `6379` or `"53/udp"`.
+
+        Raises:
+            PortNotPublishedError: it does not publish that port.
+            SpecError: it is no port.
+        """
+        key = port_key(port)
+        number = int(key.partition("/")[0])
+        if self._on_host:
+            return self.host, number
+        bound = self._bound(key)
+        if bound is not None:
+            return bound
+        if self._only_internal and any(each.key == key for each in self.spec.published_ports):
+            # The engine publishes nothing there, but the host itself is in the network.
+            return self.ip, number
+        published = [each.key for each in self.spec.published_ports]
+        raise PortNotPublishedError(
+            f"container {self.alias!r} does not publish port {key}",
+            saw=f"published: {', '.join(published) or 'none'}; status {self.seen['State']['Status']}",
+            mend=f"ports=[{number if key.endswith('/tcp') else repr(key)}]",
+        )
+
+    def port(self, port: int | str) -> int:
+        """Give the host's port that a port of it is reached at.
+
+        Raises:
+            PortNotPublishedError: it does not publish that port.
+            SpecError: it is no port.
+        """
+        return self.address(port)[1]
+
+    def url(self, port: int | str, path: str = "/", *, scheme: str = "http") -> str:
+        """Give the URL of a path that it serves.
+
+        Args:
+            port: the container's port.
+            path: the path, with or without its first "/".
+            scheme: http, https, redis, …
+
+        Raises:
+            PortNotPublishedError: it does not publish that port.
+            SpecError: it is no port.
+        """
+        host, number = self.address(port)
+        shown = f"[{host}]" if ":" in host else host
+        return f"{scheme}://{shown}:{number}/{path.lstrip('/')}"
+
+    def first_port(self) -> int | str:
+        """Give the first port that it publishes.
+
+        Raises:
+            PortNotPublishedError: it publishes none.
+        """
+        if self.spec.published_ports:
+            return self.spec.published_ports[0].key
+        raise PortNotPublishedError(
+            f"container {self.alias!r} publishes no port",
+            saw="ports=[]",
+            mend="ports=[3080], or name the port",
+        )
+
+    def ways_to(self, port: int | str) -> Iterator[tuple[tuple[str, int], bool]]:
+        """Give the addresses of a port, best first, and whether a proxy may answer there for it."""
+        number = int(port_key(port).partition("/")[0])
+        direct = bool(self.ip) and self._engine.facts.local
+        if direct:
+            yield (self.ip, number), False
+        address = self.address(port)
+        if address != (self.ip, number):
+            yield address, True
+
+    @property
+    def _only_internal(self) -> bool:
+        return bool(self._networks) and all(network.internal for network in self._networks)
+
+    @property
+    def _on_host(self) -> bool:
+        return any(network.name == "host" for network in self._networks)
+
+    def _bound(self, key: str) -> tuple[str, int] | None:
+        for binding in self.seen["NetworkSettings"]["Ports"].get(key) or ():
+            address = binding["HostIp"]
+            if address in _LOOPBACKS and not self._engine.facts.local and self.host not in _LOOPBACKS:
+                number = key if not key.endswith("/tcp") else key.removesuffix("/tcp")
+                raise PortNotPublishedError(
+                    f"port {key} of container {self.alias!r} is published on the engine's own machine alone",
+                    saw=f"{address}:{binding['HostPort']} there, and the engine is at {self._engine.facts.host}",
+                    mend=f'ports=["0.0.0.0::{number}"]',
+                )
+            return self.host if address in _ANY_ADDRESS else address, int(binding["HostPort"])
+        return None

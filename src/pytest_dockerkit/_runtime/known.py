@@ -1,0 +1,181 @@
+"""What a container's handle knows of it."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from pytest_dockerkit._runtime.health import HealthWatch
+from pytest_dockerkit._runtime.results import Limits, Sight
+from pytest_dockerkit._spec.refs import ContainerHandle
+from pytest_dockerkit._values import FrozenMapping
+from pytest_dockerkit.errors import ContainerError, ContainerRemovedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from docker.models.containers import Container
+
+    from pytest_dockerkit._engine.daemon import Daemon
+    from pytest_dockerkit._runtime.handles import RunningContainer
+    from pytest_dockerkit._runtime.images import Image
+    from pytest_dockerkit._runtime.networks import Network
+    from pytest_dockerkit._spec.container import ContainerSpec
+
+_S = TypeVar("_S", bound="KnownContainer")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def by_alias(
+    method: Callable[Concatenate[_S, _P], _R],
+) -> Callable[Concatenate[_S, _P], _R]:
+    """Call a container that is gone by its alias; the engine knows it by its id."""
+
+    @wraps(method)
+    def call(container: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        __tracebackhide__ = True
+        try:
+            return method(container, *args, **kwargs)
+        except ContainerRemovedError as gone:
+            raise container.gone(gone) from None
+
+    return call
+
+
+class KnownContainer(ContainerHandle):
+    """What is known of a container, and asked of the engine."""
+
+    def __init__(
+        self,
+        engine: Daemon,
+        spec: ContainerSpec,
+        image: Image,
+        *,
+        container_id: str,
+        name: str,
+        alias: str,
+        networks: Sequence[Network],
+        remove: Callable[[], None],
+    ) -> None:
+        self._engine = engine
+        self._remove = remove
+        self._networks = list(networks)
+        self._watch = HealthWatch(engine, container_id)
+        self.removed = False
+        #: Whether it was sent a signal through this handle: then that is why it has ended.
+        self.stopped_by_us = False
+        #: What it was when its `with` block ended with an exception.
+        self.last_sight: Sight | None = None
+        #: When the wait for it is over, by the monotonic clock.
+        self.deadline: float | None = None
+        #: Called when it was removed, whoever did that through this handle.
+        self.on_removed: list[Callable[[], object]] = []
+        #: The containers that were given to it as what it depends on.
+        self.stands_on: list[RunningContainer] = []
+        self._log_since: float | None = None
+        self.spec = spec
+        self.image = image
+        self.id = container_id
+        self.name = name
+        self.alias = alias
+        self.seen = engine.containers.inspect(container_id)
+
+    # What it is
+
+    @property
+    def network(self) -> Network:
+        """The first of its networks.
+
+        Raises:
+            ContainerError: it is cut off from all of them.
+        """
+        if not self._networks:
+            raise ContainerError(
+                f"container {self.alias!r} is in no network",
+                saw="it was disconnected from all of them",
+                mend="network.connect(container), or look at it after the disconnect() block",
+            )
+        return self._networks[0]
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """All of its networks."""
+        return tuple(self._networks)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels, the plugin's own among them."""
+        return dict(self.seen["Config"]["Labels"])
+
+    @property
+    def status(self) -> str:
+        """What it does now: created, running, paused, restarting, removing, exited or dead."""
+        return str(self.state()["Status"])
+
+    @property
+    def health(self) -> str | None:
+        """Its health now: starting, healthy or unhealthy; None without a health check.
+
+        `healthy` also from the moment on when its own health command has passed while the plugin waited
+        for it, though Docker may not have looked yet.
+        """
+        said = (self.state().get("Health") or {}).get("Status") or None
+        return "healthy" if said == "starting" and self._watch.passed else said
+
+    @property
+    def limits(self) -> Limits:
+        """The caps that the engine holds it to."""
+        config = self.seen["HostConfig"]
+        ulimits = {each["Name"]: (each["Soft"], each["Hard"]) for each in config.get("Ulimits") or ()}
+        return Limits(
+            cpus=config["NanoCpus"] / 1e9 if config.get("NanoCpus") else None,
+            memory_bytes=config.get("Memory") or None,
+            memory_swap_bytes=config.get("MemorySwap") or None,
+            pids=config.get("PidsLimit") or None,
+            shm_bytes=config.get("ShmSize") or None,
+            ulimits=FrozenMapping(ulimits),
+        )
+
+    @property
+    @by_alias
+    def docker(self) -> Container:
+        """docker-py's own object for it, for what has no method here."""
+        return self._engine.docker_container(self.id)
+
+    def inspect(self) -> dict[str, Any]:
+        """Give all that the engine knows of it now."""
+        return self.refresh()
+
+    @by_alias
+    def refresh(self) -> dict[str, Any]:
+        """Ask the engine anew, and keep what it says for what is derived from it."""
+        self.seen = self._engine.containers.inspect(self.id)
+        return self.seen
+
+    def state(self) -> dict[str, Any]:
+        """Give the `State` of its description as the engine has it now."""
+        state: dict[str, Any] = self.refresh()["State"]
+        return state
+
+    def gone(self, failure: ContainerRemovedError) -> ContainerRemovedError:
+        """Make the error that it was removed out of the engine's answer."""
+        return ContainerRemovedError(
+            f"container {self.alias!r} was removed", saw=failure.saw, mend=failure.mend, details=failure.details
+        )
+
+    def joined(self, network: Network) -> None:
+        """Note that it was connected to a network."""
+        if network not in self._networks:
+            self._networks.append(network)
+        self.refresh()
+
+    def left(self, network: Network) -> None:
+        """Note that it was disconnected from a network."""
+        self.forget(network)
+        self.refresh()
+
+    def forget(self, network: Network) -> None:
+        """Note that a network of it is gone."""
+        if network in self._networks:
+            self._networks.remove(network)
