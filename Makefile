@@ -11,7 +11,7 @@ help:  ## what there is
 demo: .venv/.test engine  ## build, start, test and remove the example project
 	$(BIN)/python -m pytest -v -p no:randomly -p no:cacheprovider -c examples/shop/pytest.ini examples/shop
 
-test: .venv/.test engine  ## the whole suite, in random order and in parallel
+test: .venv/.test engine registry  ## the whole suite, in random order and in parallel
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 check: .venv/.check  ## lint, types, layers, docs
@@ -39,6 +39,10 @@ clean:  ## remove what the other commands have made here; images stay
 engine:
 	@sh scripts/ensure-engine.sh
 	@$(PYTHON) scripts/base-images.py
+
+.PHONY: registry
+registry: | .venv/bin/python
+	@sh scripts/registry.sh
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_dockerkit import probes
-    from pytest_dockerkit._engine.base import EngineFacts
+    from pytest_dockerkit._engine.base import Builder, BuildRequest, EngineFacts, Progress
     from pytest_dockerkit._poll import Look
     from pytest_dockerkit._runtime.files import FileInfo
     from pytest_dockerkit._runtime.handles import RunningContainer
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BuildError",
+    "BuildRequest",
+    "Builder",
     "CapabilityError",
     "ConflictError",
     "ContainerError",
@@ -85,6 +87,7 @@ __all__ = [
     "PortNotPublishedError",
     "PortTakenError",
     "Probe",
+    "Progress",
     "RunResult",
     "RunningContainer",
     "Secret",
@@ -128,7 +131,10 @@ _HOMES = {
     "SpecError": "errors",
     "TeardownError": "errors",
     "UnhealthyError": "errors",
+    "BuildRequest": "_engine.base",
+    "Builder": "_engine.base",
     "EngineFacts": "_engine.base",
+    "Progress": "_engine.base",
     "ExecResult": "_runtime.results",
     "FileInfo": "_runtime.files",
     "HealthCheck": "_spec.healthcheck",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 class Look(NamedTuple):
@@ -44,3 +47,39 @@ def until_ready(
             return seen
         sleep(min(pause_s, max(0.0, deadline - clock())))
         pause_s = min(pause_s * 1.5, longest_s)
+
+
+def pause(seconds: float) -> None:
+    """Do nothing for so long."""
+    time.sleep(seconds)
+
+
+def retried(
+    action: Callable[[], T],
+    *,
+    passes: Callable[[Exception], bool],
+    tries: int,
+    first_s: float = 1.0,
+    sleep: Callable[[float], None] = pause,
+) -> T:
+    """Do something that may fail for a while; each pause is twice as long as the one before, and up to half more.
+
+    Args:
+        action: what is done.
+        passes: tells of what it has raised whether that may be otherwise in a moment.
+        tries: how often it is done at most.
+        first_s: the first pause, in seconds.
+        sleep: waits for so many seconds.
+
+    Raises:
+        Exception: what the last try has raised.
+    """
+    for number in range(tries - 1):
+        try:
+            return action()
+        except Exception as failure:
+            if not passes(failure):
+                raise
+        # A fleet of machines that were turned away at once must not come back at once.
+        sleep(first_s * 2**number * random.uniform(1, 1.5))  # noqa: S311  - nothing is kept secret by it
+    return action()

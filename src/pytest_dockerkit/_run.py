@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_dockerkit._runtime.handles import RunningContainer
+    from pytest_dockerkit._runtime.progress import Screen
     from pytest_dockerkit._runtime.scope import ScopeInstance
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._runtime.settings import Settings
@@ -52,6 +55,8 @@ OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
 _SESSION = pytest.StashKey["Session"]()
 _SETTINGS = pytest.StashKey["Settings"]()
 _RUN_ID = pytest.StashKey[str]()
+#: Gives what shows builds and pulls, where anything does.
+SCREEN: pytest.StashKey[Callable[[], Screen]] = pytest.StashKey()
 #: The containers that a test has started or shares, in that order.
 CONTAINERS = pytest.StashKey[list["RunningContainer"]]()
 
@@ -88,10 +93,14 @@ def run_id(config: pytest.Config) -> str:
 def session_of(config: pytest.Config) -> Session:
     """Give the run's session in this process, made when it is first needed; no engine is asked yet."""
     if _SESSION not in config.stash:
+        from pytest_dockerkit._runtime.progress import Tasks
         from pytest_dockerkit._runtime.session import Session
 
         process = str(getattr(config, "workerinput", {}).get("workerid", "main"))
-        config.stash[_SESSION] = Session(settings(config), run_id(config), process, _Hooks(config.hook))
+        session = Session(settings(config), run_id(config), process, _Hooks(config))
+        screen = config.stash.get(SCREEN, None)
+        session.progress = Tasks(screen and screen(), process)
+        config.stash[_SESSION] = session
     return config.stash[_SESSION]
 
 
@@ -144,7 +153,13 @@ def settings(config: pytest.Config) -> Settings:
     """Give what the user has set, as it was when pytest began: tests change the environment."""
     from pathlib import Path
 
-    from pytest_dockerkit._runtime.settings import Settings, declared_images, read_mirrors, state_dir
+    from pytest_dockerkit._runtime.settings import (
+        Settings,
+        declared_images,
+        read_image_registry,
+        read_mirrors,
+        state_dir,
+    )
 
     if _SETTINGS not in config.stash:
         # Of the controller, whose business it is to clear up after its workers.
@@ -155,7 +170,7 @@ def settings(config: pytest.Config) -> Settings:
             pull=option(config, "pull") or "missing",
             builder=option(config, "builder") or "auto",
             mirrors=read_mirrors(option(config, "mirrors") or ""),
-            image_registry=option(config, "image-registry"),
+            image_registry=read_image_registry(option(config, "image-registry")),
             image_push=option(config, "image-push") == "always",
             lock_file=config.rootpath / "dockerkit.lock",
             images=declared_images(config.rootpath),
@@ -165,11 +180,35 @@ def settings(config: pytest.Config) -> Settings:
     return config.stash[_SETTINGS]
 
 
+def checked(config: pytest.Config) -> Settings:
+    """Give the settings, once the options and the table of the images have been checked.
+
+    Raises:
+        pytest.UsageError: something in them is wrong.
+    """
+    for name, _, choices, _ in OPTIONS:
+        value = option(config, name)
+        if choices and value not in choices:
+            msg = f"dockerkit_{name.replace('-', '_')} is {value!r}, and has to be one of: {', '.join(choices)}"
+            raise pytest.UsageError(msg)
+    from pytest_dockerkit.errors import SpecError
+
+    try:
+        return settings(config)
+    except SpecError as failure:
+        raise pytest.UsageError(str(failure)) from None
+
+
 class _Hooks:
     """Passes on to pytest's hooks what the session tells."""
 
-    def __init__(self, hook: Any) -> None:
-        self._hook = hook
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._hook = config.hook
+
+    def builder(self, builder: Any) -> Any:
+        """Let another plugin build; None if none does."""
+        return self._hook.pytest_dockerkit_builder(config=self._config, builder=builder)
 
     def wanted(self, spec: Any) -> Any:
         """Let other plugins replace a spec."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_dockerkit._runtime import ledger
+from pytest_dockerkit._units import show_bytes
 from pytest_dockerkit.errors import DockerkitError
 
 if TYPE_CHECKING:
@@ -18,8 +19,17 @@ if TYPE_CHECKING:
 LINES = pytest.StashKey[tuple[list[str], bool]]()
 
 
-def finish(session: Session) -> tuple[list[str], bool]:
+#: What can become of an image, the most telling first: what one worker has built is in the cache for the others.
+#: "present" is a reference that was on the engine before.
+_WORDS = {"built": "built", "pulled": "pulled", "cached": "cached", "present": "cached"}
+
+
+def finish(session: Session, *, verbose: bool = False) -> tuple[list[str], bool]:
     """Remove what any process of the run has left, and tell what was done.
+
+    Args:
+        session: the run.
+        verbose: whether each image gets a line of its own.
 
     Returns:
         the lines to show, and whether something could not be removed.
@@ -27,14 +37,17 @@ def finish(session: Session) -> tuple[list[str], bool]:
     if not session.has_made_anything:
         return [], False
     lines = list(ledger.read(session.directory))
+    images = _images(lines) if verbose else []
+    # What is noted with a sentence of its own, by whichever process, is told once.
+    sentences = list({line["name"]: line["told"] for line in lines if "told" in line}.values())
     try:
         session.undo_all()
     except DockerkitError as failure:
-        return [_told(lines), *str(failure).splitlines()], True
+        return [*images, _told(lines), *sentences, *str(failure).splitlines()], True
     with contextlib.suppress(OSError):
         # What is left then is an empty ledger.
         session.forget()
-    return [f"{_told(lines)}; all removed, images kept"], False
+    return [*images, f"{_told(lines)}; all removed, images kept", *sentences], False
 
 
 def show(reporter: pytest.TerminalReporter, told: tuple[list[str], bool] | None) -> None:
@@ -47,11 +60,34 @@ def show(reporter: pytest.TerminalReporter, told: tuple[list[str], bool] | None)
         reporter.write_line(line, red=left)
 
 
-def _told(lines: list[dict[str, str]]) -> str:
+def _images(lines: list[dict[str, Any]]) -> list[str]:
+    """Write a line for each image: `built   api (target web)   12.3 s    82 MB`."""
+    found: dict[str, dict[str, Any]] = {}
+    for what in _WORDS:
+        for line in lines:
+            if line["do"] == "note" and line["what"] == what and line["name"] not in found:
+                found[line["name"]] = line
+    rows = [
+        (
+            _WORDS[line["what"]],
+            str(line.get("title", line["name"])),
+            f"{line['seconds']:.1f} s" if "seconds" in line else "",
+            show_bytes(line["bytes"]) if "bytes" in line else "",
+        )
+        for line in found.values()
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        f"{what:{widths[0]}}  {title:{widths[1]}}  {took:>{widths[2]}}  {size:>{widths[3]}}".rstrip()
+        for what, title, took, size in rows
+    ]
+
+
+def _told(lines: list[dict[str, Any]]) -> str:
     images: dict[str, dict[str, None]] = {"built": {}, "pulled": {}, "cached": {}, "started": {}}
     for line in lines:
         if line["do"] == "note":
-            images[line["what"]][line["name"]] = None
+            images.setdefault(line["what"], {})[line["name"]] = None
     made = Counter(line["kind"] for line in lines if line["do"] == "make")
     built = len(images["built"])
     # An image that one worker has built is taken from the cache by the others.

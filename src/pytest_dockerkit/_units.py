@@ -73,6 +73,16 @@ def show_size(size_bytes: int) -> str:
     return f"{size_bytes} bytes"
 
 
+def show_bytes(count: int) -> str:
+    """Write how much was transferred or lies on a disk, in powers of ten, as Docker does: `82 MB`, `4.3 MB`."""
+    for unit, power in (("GB", 3), ("MB", 2), ("kB", 1)):
+        # What would be rounded to a thousand is one of the next unit.
+        if count >= 999.5 * 1000 ** (power - 1):
+            size = count / 1000**power
+            return f"{size:.1f} {unit}" if size < 9.95 else f"{size:.0f} {unit}"
+    return f"{count} bytes"
+
+
 def show_seconds(seconds: float) -> str:
     """Write a duration as people read it: `30 s`, `0.25 s`."""
     return f"{seconds:.2f}".rstrip("0").rstrip(".") + " s"

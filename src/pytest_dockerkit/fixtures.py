@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import sys
+import weakref
 from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
@@ -29,10 +30,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pytest_dockerkit._runtime.handles import RunningContainer
+    from pytest_dockerkit._spec.image import ImageRequest
 
 __all__ = ["container_fixture", "image_fixture", "network_fixture", "volume_fixture"]
 
+_Param: Any = type(pytest.param(None))
 _Definition: type = type(pytest.fixture(lambda: None))
+#: What the factories have made, as long as pytest keeps it.
+_MADE: weakref.WeakSet[_Factory] = weakref.WeakSet()
 
 
 @without_our_frames
@@ -201,6 +206,8 @@ class _Factory:
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self.params: tuple[Any, ...] = ()
+        _MADE.add(self)
         # Where pytest says that the fixture is, as in `pytest --fixtures`: where it was written.
         made_here = _made_here.__code__.replace(co_filename=str(place.file), co_firstlineno=place.line)
         self.__wrapped__: Callable[..., Any] = FunctionType(made_here, {})
@@ -209,6 +216,14 @@ class _Factory:
 
     def needs(self) -> Iterator[str]:
         """Give the names of the fixtures that it needs; called when pytest registers it."""
+        return iter(())
+
+    def images(self) -> Iterator[ImageRequest]:
+        """Give the images that it is known to ask for before any test runs.
+
+        Raises:
+            SpecError: one of them cannot be had from what is there.
+        """
         return iter(())
 
     def setup(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> Any:
@@ -288,8 +303,16 @@ class _Container(_Factory):
                 saw=f"{spec!r} ({type(spec).__name__})",
                 mend="return ContainerSpec(image=…)",
             )
-        given = filled(self._given, needed.__getitem__)
-        chosen = getattr(request, "param", None)
+        return self._given_spec(filled(self._given, needed.__getitem__), getattr(request, "param", None))
+
+    def images(self) -> Iterator[ImageRequest]:
+        if self._function is None:
+            for chosen in self.params or [None]:
+                yield self._given_spec(self._given, chosen).anchored(self.place.directory).image
+
+    @staticmethod
+    def _given_spec(given: Mapping[str, Any], chosen: Any) -> ContainerSpec:
+        """Make the spec of what the factory was given, and of the one of its params that was chosen."""
         if isinstance(chosen, Mapping):
             return container_from({**given, **chosen})
         return container_from(given if chosen is None else {**given, "image": chosen})
@@ -313,15 +336,18 @@ class _Image(_Factory):
             _image_from(given)
 
     def setup(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> Any:  # noqa: ARG002
-        chosen = getattr(request, "param", None)
+        return session_of(request.config).images.get(self._wanted(getattr(request, "param", None)))
+
+    def images(self) -> Iterator[ImageRequest]:
+        yield from map(self._wanted, self.params or [None])
+
+    def _wanted(self, chosen: Any) -> ImageRequest:
         if chosen is None:
             given = dict(self._given)
         else:
             given = {**self._given, **chosen} if isinstance(chosen, Mapping) else {"image": chosen}
         image = _image_from(given)
-        if isinstance(image, ImageSpec):
-            image = image.anchored(self.place.directory)
-        return session_of(request.config).images.get(image)
+        return image.anchored(self.place.directory) if isinstance(image, ImageSpec) else image
 
 
 class _Thing(_Factory):
@@ -344,10 +370,14 @@ class _Thing(_Factory):
 def _define(factory: _Factory, options: Mapping[str, Any]) -> Any:
     if not callable(options["scope"]):
         checks.one_of("scope", options["scope"], SCOPES)
+    if (params := options.get("params")) is not None:
+        # Gone through once more than pytest does.
+        options = {**options, "params": [*params]}
+        factory.params = tuple(each.values[0] if isinstance(each, _Param) else each for each in options["params"])
     return pytest.fixture(**options)(factory)
 
 
-def _image_from(given: Mapping[str, Any]) -> Any:
+def _image_from(given: Mapping[str, Any]) -> ImageRequest:
     fields = dict(given)
     image = fields.pop("image", None)
     if image is not None and not fields:
@@ -359,6 +389,11 @@ def _image_from(given: Mapping[str, Any]) -> Any:
             mend="give one of them",
         )
     return spec_from(ImageSpec, None, fields)
+
+
+def made() -> list[_Factory]:
+    """Give what the factories have made in this process, in the order of the files."""
+    return sorted(_MADE, key=lambda each: (each.place.file, each.place.line))
 
 
 def refs_in(value: Any) -> Iterator[FixtureRef]:

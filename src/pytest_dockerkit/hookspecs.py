@@ -10,9 +10,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pytest_dockerkit._engine.base import Builder
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._spec.container import ContainerSpec
     from pytest_dockerkit.errors import DockerkitError
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_dockerkit_builder(config: pytest.Config, builder: Builder) -> Builder | None:
+    """Provide what builds images, such as one that wraps the plugin's own, or a service elsewhere.
+
+    When:   once per process, when the first image has to be built. `builder` is what would build without this hook:
+            the way that --dockerkit-builder names, else the ladder of all ways.
+    xdist:  in each worker that builds.
+    Return: a builder: `name`, `lacks(request)` (what of a request it cannot serve, or None) and `build(request)`,
+            which leaves an image on the engine that has all of `request.tags` and `request.labels`; or None to let
+            the next plugin answer.
+    Raise:  any error fails the asking test with its message. Of `build`, a BuildError tells that an instruction has
+            failed.
+    """
 
 
 @pytest.hookspec(firstresult=True)

@@ -52,22 +52,23 @@ def pytest_configure(config: pytest.Config) -> None:
         'container(image, *, build=, target=, name="container", scope="function", ports=, env=, …): '
         "a container that the test needs; every field of ContainerSpec is a keyword.",
     )
-    for name, _, choices, _ in _run.OPTIONS:
-        value = _run.option(config, name)
-        if choices and value not in choices:
-            msg = f"dockerkit_{name.replace('-', '_')} is {value!r}, and has to be one of: {', '.join(choices)}"
-            raise pytest.UsageError(msg)
-    from pytest_dockerkit.errors import SpecError
+    _run.checked(config)
 
-    try:
-        _run.settings(config)
-    except SpecError as failure:
-        raise pytest.UsageError(str(failure)) from None
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Take hold of the terminal, before xdist starts its workers and any output is captured."""
+    from pytest_dockerkit import _progress
+
+    _progress.begin(session.config)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Hand the run's id to an xdist worker; the controller owns the run."""
+    from pytest_dockerkit import _progress
+
+    _progress.hand_down(node)
     node.workerinput["dockerkit_run"] = _run.run_id(node.config)
     node.workerinput["dockerkit_state"] = str(_run.settings(node.config).state_dir)
 
@@ -155,10 +156,15 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
     try:
         yield
     finally:
+        from pytest_dockerkit import _progress
+
+        _progress.end(session.config)
         if (runtime := _run.session_to_finish(session.config)) is not None:
             from pytest_dockerkit import _summary
 
-            session.config.stash[_summary.LINES] = told = _summary.finish(runtime)
+            session.config.stash[_summary.LINES] = told = _summary.finish(
+                runtime, verbose=session.config.get_verbosity() > 0
+            )
             if told[1] and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -173,6 +179,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Close the connections."""
+    if _run.SCREEN in config.stash:
+        from pytest_dockerkit import _progress
+
+        _progress.end(config)
     if (session := _run.session_if_any(config)) is not None:
         session.close()
 

@@ -4,6 +4,7 @@ A comment above a block says what is special about it; it is not seen in the fin
 
     <!-- docs: conftest.py -->          a conftest.py for the suites below it on the page
     <!-- docs: in examples/shop -->     runs in a copy of the shop, in its directory of tests
+    <!-- docs: 6 tests -->              how many its functions are, where they are parametrised
     <!-- docs: not run: WHY -->         is compiled and not run
 
 Several are parted by ";".
@@ -26,7 +27,8 @@ _BLOCK = re.compile(
     r"(?:^<!-- docs: (?P<words>[^\n]*) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 _TEST = re.compile(r"^\s*def test_", re.MULTILINE)
-_KNOWN = re.compile(r"conftest\.py|in examples/shop|not run: .+")
+_COUNT = re.compile(r"(\d+) tests")
+_KNOWN = re.compile(rf"conftest\.py|in examples/shop|{_COUNT.pattern}|not run: .+")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,12 @@ class Block:
         """Whether it is to be run."""
         excused = any(each.startswith("not run: ") for each in self.words)
         return self.language == "python" and _TEST.search(self.text) is not None and not excused
+
+    @property
+    def tests(self) -> int:
+        """How many tests it has."""
+        said = [int(match[1]) for each in self.words if (match := _COUNT.fullmatch(each))]
+        return said[0] if said else len(_TEST.findall(self.text))
 
     @property
     def in_shop(self) -> bool:

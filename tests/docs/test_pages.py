@@ -28,27 +28,31 @@ def test_its_python_compiles(page: str) -> None:
 
 @pytest.mark.parametrize("page", WITH_SUITES)
 def test_its_suites_pass(page: str, suite: Suite) -> None:
-    written = _write_suites(page, suite.path)
-    outcome = suite.run_files("--import-mode=importlib")
-    outcome.ended(passed=written)
+    for root, count in _write_suites(page, suite.path).items():
+        suite.run_files("--import-mode=importlib", f"--rootdir={root}", str(root)).ended(passed=count)
 
 
-def _write_suites(page: str, directory: Path) -> int:
-    """Write each suite of a page into a directory of its own, and count the tests."""
+def _write_suites(page: str, directory: Path) -> dict[Path, int]:
+    """Write each suite of a page into a directory of its own, and count the tests.
+
+    Returns:
+        the number of tests by root directory: one for each copy of the shop, which declares its images there, and
+        one for all others.
+    """
     conftest: Block | None = None
-    count = 0
+    counts: dict[Path, int] = {}
     for block in blocks(page):
         if block.is_conftest:
             conftest = block
         if not block.is_suite:
             continue
-        place = directory / f"line_{block.line}"
+        root = directory / (f"shop_{block.line}" if block.in_shop else "plain")
+        place = root / ("tests" if block.in_shop else f"line_{block.line}")
         if block.in_shop:
-            shutil.copytree(SHOP, place, ignore=shutil.ignore_patterns("tests", "__pycache__", "pytest.ini"))
-            place /= "tests"
-        place.mkdir()
+            shutil.copytree(SHOP, root, ignore=shutil.ignore_patterns("tests", "__pycache__", "pytest.ini"))
+        place.mkdir(parents=True)
         (place / "test_page.py").write_text(block.text, encoding="utf-8")
         if conftest is not None and conftest.in_shop == block.in_shop:
             (place / "conftest.py").write_text(conftest.text, encoding="utf-8")
-        count += block.text.count("def test_")
-    return count
+        counts[root] = counts.get(root, 0) + block.tests
+    return counts

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 class Deaf:
     """A listener that lets everything pass."""
 
+    def builder(self, builder: object) -> None: ...
+
     def wanted(self, spec: ContainerSpec) -> ContainerSpec:
         return spec
 

@@ -487,7 +487,7 @@ def test_an_image_that_cannot_be_pulled(suite: Suite) -> None:
         f"""
         the image registry.invalid/some/image:1 is not on the engine and cannot be pulled
         {said}
-          mend: correct the name or the tag; log in with `docker login` if it is private; or load or build it first
+          mend: correct the registry's name, or see whether the engine reaches it; or load or build the image first
         """
     )
 
@@ -722,7 +722,7 @@ def test_no_marker_where_one_is_wanted(suite: Suite, fixture: str) -> None:
 
 
 OPTION_ERRORS = {
-    "pull": "dockerkit_pull is 'alwys', and has to be one of: missing, always, never",
+    "pull": "dockerkit_pull is 'alwys', and has to be one of: missing, always, never, locked",
     "missing_engine": "dockerkit_missing_engine is 'alwys', and has to be one of: fail, skip",
 }
 

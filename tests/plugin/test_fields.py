@@ -634,8 +634,8 @@ def test_a_pull_that_fails_is_told(dockerkit: Kit, unreachable: str) -> None:
     assert caught.value.what == f"the image {unreachable} is on the engine, but cannot be pulled anew"
     assert "127.0.0.1:1" in caught.value.saw
     assert caught.value.mend == (
-        "pull='missing' takes the one that is there; else "
-        "correct the name or the tag; log in with `docker login` if it is private; or load or build it first"
+        "pull='missing' takes the one that is there; else correct the registry's name, or see whether the engine "
+        "reaches it; or load or build the image first"
     )
     absent = f"dockerkit-absent-{uuid.uuid4().hex[:8]}:1"
     with pytest.raises(ImageNotFoundError) as caught:

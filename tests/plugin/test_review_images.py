@@ -270,8 +270,8 @@ def test_one_that_cannot_be_pulled_for_the_platform_is_told(run: Callable[..., R
         f"the image {name} is on the engine for {has} alone, and cannot be pulled for linux/s390x"
     )
     assert caught.value.mend == (
-        "another platform, or none, takes the one that is there; else correct the name or the tag; "
-        "log in with `docker login` if it is private; or load or build it first"
+        "another platform, or none, takes the one that is there; else correct the registry's name, or see whether "
+        "the engine reaches it; or load or build the image first"
     )
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from pytest_dockerkit import ImageSpec
 from pytest_dockerkit._engine.context import BuildContext, archive, fingerprint, read_context
+from pytest_dockerkit._engine.hashes import FileHashes
+from pytest_dockerkit._spec.settled import BaseFacts
 from tests.unit.refusals import refusal
 
 DOCKERFILE = "FROM busybox AS a\nCOPY . /x\n"
@@ -49,7 +51,7 @@ def spec(root: Path | None, **fields: Any) -> ImageSpec:
 
 def members(root: Path, *ignored: str, **fields: Any) -> tuple[str, ...]:
     (root / ".dockerignore").write_text("\n".join(ignored), encoding="utf-8")
-    return tuple(each for each in read_context(spec(root, **fields)).members if each != ".dockerignore")
+    return tuple(each for each in read_context(spec(root, **fields)).paths if each != ".dockerignore")
 
 
 def packed(context: BuildContext, **options: Any) -> dict[str, tarfile.TarInfo]:
@@ -70,7 +72,8 @@ def content(context: BuildContext, name: str, **options: Any) -> bytes:
 
 def test_without_an_ignore_file_everything_belongs_to_it(root: Path) -> None:
     context = read_context(spec(root))
-    assert context == BuildContext(root, ALL, DOCKERFILE, "Dockerfile", added=False)
+    assert context.paths == ALL
+    assert context == BuildContext(root, context.members, DOCKERFILE, "Dockerfile", added=False)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +125,7 @@ def test_a_dockerfile_s_own_ignore_file_goes_first(root: Path) -> None:
 
 def test_an_ignore_file_may_begin_with_a_byte_order_mark_and_have_dos_lines(root: Path) -> None:
     (root / ".dockerignore").write_bytes("\ufeffa.txt\r\nd.log\r\n".encode())
-    left = set(ALL) - set(read_context(spec(root)).members)
+    left = set(ALL) - set(read_context(spec(root)).paths)
     assert left == {"a.txt", "d.log"}
 
 
@@ -144,7 +147,7 @@ def test_what_cannot_be_sent_is_left_out(root: Path) -> None:
             listening.bind(f"/proc/self/fd/{directory}/socket")
         finally:
             os.close(directory)
-    assert read_context(spec(root)).members == ALL
+    assert read_context(spec(root)).paths == ALL
 
 
 def test_the_archive_holds_the_files_and_nobody_s_name_or_time(root: Path) -> None:
@@ -181,9 +184,9 @@ def test_a_name_that_is_no_text_is_kept(root: Path) -> None:
     name = os.fsdecode(b"not-utf-8-\xff")
     (root / name).write_bytes(b"x")
     context = read_context(spec(root))
-    assert name in context.members
+    assert name in context.paths
     assert name in packed(context)
-    assert len(fingerprint(spec(root), context, {})) == 64
+    assert len(take(root)) == 64
 
 
 def test_another_dockerfile_can_be_sent_in_its_place(root: Path) -> None:
@@ -204,12 +207,12 @@ def test_a_dockerfile_that_is_not_in_the_context_is_added(kind: str, root: Path)
         fields["dockerfile_text"] = DOCKERFILE
     context = read_context(spec(root, **fields))
     assert (context.added, context.dockerfile) == (True, DOCKERFILE)
-    assert context.dockerfile_name not in context.members
+    assert context.dockerfile_name not in context.paths
     assert context.dockerfile_name.startswith(".dockerkit.")
-    assert set(packed(context)) == {*context.members, context.dockerfile_name}
+    assert set(packed(context)) == {*context.paths, context.dockerfile_name}
     assert content(context, context.dockerfile_name) == DOCKERFILE.encode()
     hidden = packed(context, hide_added=True)
-    assert set(hidden) == {*context.members, context.dockerfile_name, ".dockerignore"}
+    assert set(hidden) == {*context.paths, context.dockerfile_name, ".dockerignore"}
     names = content(context, ".dockerignore", hide_added=True).decode().splitlines()
     assert context.dockerfile_name in names
 
@@ -227,9 +230,15 @@ def test_a_dockerfile_in_a_directory_or_behind_a_link_is_found(root: Path) -> No
     assert read_context(spec(root, dockerfile="Dockerfile.link")).dockerfile_name == "sub/Dockerfile"
 
 
+#: What is known of the image that they stand on.
+FACTS = {"busybox": BaseFacts(frozenset({"PATH"}), onbuild=False)}
+
+
 def take(root: Path, bases: dict[str, str] | None = None, **fields: Any) -> str:
     made = spec(root, **fields)
-    return fingerprint(made, read_context(made), bases or {})
+    hashes = FileHashes(root, None)
+    platform = made.platform or "linux/amd64"
+    return fingerprint(made, read_context(made, FACTS), bases or {}, FACTS, hashes=hashes, platform=platform)
 
 
 def rewrite(path: Path, text: str) -> None:
@@ -293,11 +302,13 @@ def test_what_does_not_go_into_the_image_keeps_the_fingerprint(change: str, root
 
 
 def test_what_else_goes_into_the_image_is_in_the_fingerprint(root: Path) -> None:
+    rewrite(root / "Dockerfile", "ARG A\n" + DOCKERFILE + "FROM a\nARG B\nRUN touch /x/y\n")
     different = [
         take(root),
         take(root, target="a"),
         take(root, build_args={"A": "1"}),
         take(root, build_args={"A": "2"}),
+        take(root, build_args={"B": "2"}),
         take(root, labels={"A": "1"}),
         take(root, platform="linux/arm64"),
         take(root, {"busybox": "sha256:1"}),
@@ -308,4 +319,95 @@ def test_what_else_goes_into_the_image_is_in_the_fingerprint(root: Path) -> None
 
 
 def test_what_does_not_change_the_image_is_not_in_the_fingerprint(root: Path) -> None:
-    assert take(root) == take(root, tags=["app:1"], pull="never", cache_from=["app:0"])
+    same = [
+        take(root, tags=["app:1"], pull="never", cache_from=["app:0"], cache_to=["type=inline"]),
+        take(root, build_args={"NOBODY_DECLARES_IT": "1"}),
+        take(root, target="a"),
+        take(root, build_secrets={"npm": "NPM_TOKEN"}, ssh="default"),
+    ]
+    assert set(same) == {take(root)}
+
+
+# Of the context only what the target uses
+
+STAGES = """
+FROM busybox AS tools
+COPY sub/c.log /
+FROM busybox AS web
+COPY ["a.txt", "ü x/", "/web/"]
+FROM busybox AS last
+COPY --from=tools /c.log /
+RUN --mount=type=bind,source=sub/deep,target=/mnt touch /x
+"""
+
+
+@pytest.fixture
+def staged(root: Path) -> Path:
+    """A context whose Dockerfile has several stages."""
+    rewrite(root / "Dockerfile", STAGES)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("target", "paths"),
+    [
+        ("tools", ("sub", "sub/c.log")),
+        ("web", ("a.txt", "ü x", "ü x/größe 1")),
+        ("last", ("sub", "sub/c.log", "sub/deep", "sub/deep/b.txt")),
+        (None, ("sub", "sub/c.log", "sub/deep", "sub/deep/b.txt")),
+    ],
+)
+def test_only_what_the_target_uses_is_sent(target: str | None, paths: tuple[str, ...], staged: Path) -> None:
+    context = read_context(spec(staged, target=target), FACTS)
+    assert context.paths == paths
+    assert set(packed(context)) == {*paths, "Dockerfile"}
+    # It is there for the builder, and no instruction can find it.
+    assert (context.added, context.shown, context.dockerfile_name) == (True, False, "Dockerfile")
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "changes"),
+    [
+        ("web", "a.txt", True),
+        ("web", "sub/c.log", False),
+        ("web", "d.log", False),
+        ("last", "sub/c.log", True),
+        ("last", "a.txt", False),
+        ("last", "sub/deep/b.txt", True),
+        ("tools", "sub/deep/b.txt", False),
+    ],
+)
+def test_only_what_the_target_uses_counts(target: str, path: str, changes: bool, staged: Path) -> None:
+    before = take(staged, target=target)
+    rewrite(staged / path, "changed")
+    assert (take(staged, target=target) != before) == changes
+
+
+def test_a_comment_and_another_stage_change_nothing(staged: Path) -> None:
+    before = take(staged, target="web")
+    rewrite(staged / "Dockerfile", "# a word\n" + STAGES.replace("touch /x", "touch /y # or so"))
+    assert take(staged, target="web") == before
+    assert take(staged, target="last") != before
+
+
+def test_a_base_image_that_may_do_anything_makes_everything_count(staged: Path) -> None:
+    onbuild = {"busybox": BaseFacts(frozenset(), onbuild=True)}
+    assert read_context(spec(staged, target="web"), onbuild).paths == ALL
+
+
+def test_a_source_that_is_a_link_takes_what_it_leads_to(staged: Path) -> None:
+    rewrite(staged / "Dockerfile", "FROM busybox\nCOPY link dirlink/c.log /x/\n")
+    found = set(read_context(spec(staged), FACTS).paths)
+    assert {"a.txt", "dirlink", "link", "sub", "sub/c.log"} <= found <= set(ALL) - {"d.log", ".hidden", "empty"}
+    before = take(staged)
+    rewrite(staged / "a.txt", "changed")
+    assert take(staged) != before
+
+
+def test_another_image_is_put_into_the_dockerfile_that_is_sent(root: Path) -> None:
+    """The file itself stays what the build copies."""
+    context = read_context(spec(root), FACTS, {"busybox": "busybox@sha256:1"})
+    assert context.dockerfile == "FROM busybox@sha256:1 AS a\nCOPY . /x\n"
+    assert (context.added, context.shown) == (True, True)
+    assert content(context, "Dockerfile") == DOCKERFILE.encode()
+    assert content(context, context.dockerfile_name).startswith(b"FROM busybox@sha256:1 AS a")

@@ -16,6 +16,8 @@ from pytest_dockerkit import errors
 #: What users may import; a name that goes from here is a breaking change.
 PUBLIC = [
     "BuildError",
+    "BuildRequest",
+    "Builder",
     "CapabilityError",
     "ConflictError",
     "ContainerError",
@@ -49,6 +51,7 @@ PUBLIC = [
     "PortNotPublishedError",
     "PortTakenError",
     "Probe",
+    "Progress",
     "RunResult",
     "RunningContainer",
     "Secret",

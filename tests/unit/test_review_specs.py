@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_dockerkit import ContainerSpec, ImageSpec
-from pytest_dockerkit._engine import context
 from pytest_dockerkit._engine.images import is_for, platform_of
-from pytest_dockerkit._runtime.builds import _by_hand, _platform
+from pytest_dockerkit._runtime.builds import _platform, by_hand
 from pytest_dockerkit._spec.container import make_spec
 from pytest_dockerkit._spec.dockerfile import parse
 from pytest_dockerkit._spec.env_file import read_env_file
@@ -74,7 +72,7 @@ def test_the_keywords_of_a_build_that_is_too_much_are_named_without_secrets() ->
 
 def test_the_command_to_build_by_hand_has_the_names_of_build_args_alone() -> None:
     spec = ImageSpec(build="api", target="web", build_args={"TOKEN": "hunter2"})
-    assert _by_hand(spec) == "docker build --target web --build-arg TOKEN -f Dockerfile api"
+    assert by_hand(spec) == "docker build --target web --build-arg TOKEN -f Dockerfile api"
 
 
 def test_a_spec_shows_the_names_of_its_variables_alone() -> None:
@@ -197,21 +195,3 @@ def test_a_number_beyond_all_floats_is_refused(exponent: int) -> None:
     assert refusal(lambda: ContainerSpec(image="redis:7", cpus=10**exponent)) == (
         "cpus= is too large\n  saw:  cpus= beyond 1e308\n  mend: cpus=0.5"
     )
-
-
-# Files
-
-
-def test_a_content_is_known_by_more_than_its_size_and_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once it is old enough: here at once. The file is another one, and so it is read."""
-    monkeypatch.setattr(context, "_SETTLED_NS", -(10**18))
-    for name in ("Dockerfile", "a", "b"):
-        (tmp_path / name).write_text(f"FROM {name:10}", encoding="utf-8")
-        os.utime(tmp_path / name, ns=(10**18, 10**18))
-    spec = ImageSpec(build=".").anchored(tmp_path)
-    first = context.fingerprint(spec, context.read_context(spec), {})
-    assert context.fingerprint(spec, context.read_context(spec), {}) == first
-    (tmp_path / "b").rename(tmp_path / "c")
-    (tmp_path / "a").rename(tmp_path / "b")
-    (tmp_path / "c").rename(tmp_path / "a")
-    assert context.fingerprint(spec, context.read_context(spec), {}) != first

@@ -26,13 +26,7 @@ if TYPE_CHECKING:
 front = network_fixture(scope="session")
 backend = network_fixture(internal=True, scope="session")
 
-api_image = image_fixture(
-    build="..",  # relative to this file
-    dockerfile="Dockerfile.multi",
-    target="api-build",
-    build_args={"SHOP_VERSION": "1.4.0"},
-    scope="session",
-)
+api_image = image_fixture("api")  # declared in pyproject.toml
 
 store = container_fixture(
     "redis:latest",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_dockerkit import Image
 
 base_image = image_fixture("python:3-slim")
-web_image = image_fixture(build="..")
+web_image = image_fixture("web")
 
 
 @pytest.fixture(params=["api_image", "web_image"])
@@ -44,7 +44,7 @@ def test_the_api_refuses_a_wrong_setting(api_image: Image) -> None:
     assert "STORE_URL is not like redis://host:6379: 'mysql://store'" in ended.stderr
 
 
-@pytest.mark.container(build="..", dockerfile="Dockerfile.multi", target="data-provider-build")
+@pytest.mark.container("catalogue")
 def test_the_catalogue_is_complete(image: Image) -> None:
     """A stage in the middle, built by itself; the file is read out of it."""
     catalogue = json.loads(image.file("/app/dist/catalogue.json").read_text())

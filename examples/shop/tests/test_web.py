@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # On a module, the marker is for all of its tests; with this scope they share one container.
 pytestmark = pytest.mark.container(
-    build="..",
+    "web",
     name="web",
     ports=[8080],
     cpus=0.25,

@@ -97,6 +97,8 @@ class BuildRequest:
         cache_to: where layers are kept, in the same form.
         by_hand: the command that a person would build it with.
         nocache: whether every instruction is run, though the builder may know its result.
+        dockerfile_title: what to call the Dockerfile in messages, such as "docker/api.Dockerfile"; None takes its
+            name in the context.
         tell: hears what becomes of it.
     """
 
@@ -113,6 +115,7 @@ class BuildRequest:
     cache_to: Sequence[str] = ()
     by_hand: str
     nocache: bool = False
+    dockerfile_title: str | None = None
     tell: Callable[[Progress], None] = tell_nobody
 
 

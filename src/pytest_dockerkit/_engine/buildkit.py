@@ -1,19 +1,29 @@
 """What BuildKit tells of a build while it goes on, as the Engine API passes it on.
 
 Each line of the answer that is named `moby.buildkit.trace` holds, in base64, one protobuf message
-`moby.buildkit.v1.StatusResponse` (moby/buildkit, api/services/control/control.proto). Five of its fields
+`moby.buildkit.v1.StatusResponse` (moby/buildkit, api/services/control/control.proto). Six of its fields
 are of use here, which a reader of a few lines finds; the protobuf runtime would be a heavy dependency for it.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+
+from pytest_dockerkit._engine.base import Progress, tell_nobody
+
+#: A step as BuildKit names it: `[2/5] RUN make`, `[api 2/5] RUN make`, `[linux/arm64 api  2/12] RUN make`. A stage
+#: without a name is called `stage-1`. Source: moby/buildkit, frontend/dockerfile/dockerfile2llb, prefixCommand.
+STEP = re.compile(r"\[(?:(?P<stage>[^\]]*\S) +)?(?P<number>\d+)/(?P<total>\d+)\] (?P<text>.*)", re.DOTALL)
+
+#: How much of a step's output is kept, in bytes or characters: an error shows its end.
+KEPT_OUTPUT = 64 * 1024
 
 #: Field numbers of StatusResponse, Vertex and VertexLog.
 _VERTEXES, _LOGS = 1, 3
-_DIGEST, _NAME, _ERROR = 1, 3, 7
+_DIGEST, _NAME, _STARTED, _ERROR = 1, 3, 5, 7
 _LOG_VERTEX, _LOG_TEXT = 1, 4
 
 
@@ -22,16 +32,19 @@ class Trace:
     """What has been heard of a build so far.
 
     Attributes:
+        tell: hears of each step that begins.
         names: the steps' names by their digests.
-        logs: their output.
+        logs: their output, from the end if that was much.
         failed: the digest of the step that failed first, if one has.
         error: what BuildKit said of it.
     """
 
+    tell: Callable[[Progress], None] = tell_nobody
     names: dict[str, str] = field(default_factory=dict)
     logs: dict[str, bytes] = field(default_factory=dict)
     failed: str | None = None
     error: str = ""
+    _begun: set[str] = field(default_factory=set)
 
     def hear(self, encoded: str) -> None:
         """Take in one message."""
@@ -42,11 +55,15 @@ class Trace:
                 log = dict(_fields(value))
                 step = _text(log.get(_LOG_VERTEX))
                 text = log.get(_LOG_TEXT)
-                self.logs[step] = self.logs.get(step, b"") + (text if isinstance(text, bytes) else b"")
+                heard = self.logs.get(step, b"") + (text if isinstance(text, bytes) else b"")
+                self.logs[step] = heard[-KEPT_OUTPUT:]
 
     def _hear_step(self, step: dict[int, int | bytes]) -> None:
         digest = _text(step.get(_DIGEST))
         self.names[digest] = _text(step.get(_NAME))
+        if _STARTED in step and digest not in self._begun:
+            self._begun.add(digest)
+            self.tell(progress_of(self.names[digest]))
         error = _text(step.get(_ERROR))
         # Steps that were running side by side end as "canceled"; only the first failure is a cause.
         if error and self.failed is None and "context canceled" not in error:
@@ -61,6 +78,15 @@ class Trace:
     def failed_output(self) -> str:
         """What the step that failed has printed."""
         return self.logs.get(self.failed, b"").decode(errors="replace") if self.failed else ""
+
+
+def progress_of(step: str) -> Progress:
+    """Read a step's number and their total out of its name."""
+    step = " ".join(step.split())
+    counted = STEP.fullmatch(step)
+    if counted is None:
+        return Progress(step)
+    return Progress(step, int(counted["number"]), int(counted["total"]))
 
 
 def _text(value: int | bytes | None) -> str:

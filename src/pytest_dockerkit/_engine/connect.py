@@ -12,6 +12,7 @@ import docker.errors
 import requests.exceptions
 from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 from docker.utils import kwargs_from_env
 
 from pytest_dockerkit._engine.base import EngineFacts
@@ -45,6 +46,20 @@ def connect(host: str | None = None, context: str | None = None) -> tuple[docker
             mend=f"start it (`docker info` should answer), or name another: --dockerkit-host, DOCKER_HOST ({how})",
         ) from None
     return client, facts
+
+
+def variables_for_command(host: str | None = None, context: str | None = None) -> dict[str, str]:
+    """Give the variables by which the docker command line finds the same engine as `connect`, as things are now."""
+    if host:
+        return {"DOCKER_HOST": host}
+    if context:
+        return {"DOCKER_CONTEXT": context}
+    if os.environ.get("DOCKER_HOST"):
+        names = ("DOCKER_HOST", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+        return {name: os.environ[name] for name in names if name in os.environ}
+    if ContextAPI.kwargs_from_context(environment=os.environ).get("base_url"):
+        return {"DOCKER_CONTEXT": os.environ.get("DOCKER_CONTEXT") or get_current_context_name()}
+    return {"DOCKER_HOST": _usual_socket()}
 
 
 def _knock(url: str | None) -> None:

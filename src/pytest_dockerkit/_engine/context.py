@@ -9,67 +9,93 @@ import os
 import stat
 import tarfile
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from docker.utils.build import PatternMatcher
-
+from pytest_dockerkit._engine.walk import Member, walk
+from pytest_dockerkit._spec.counts import what_counts
+from pytest_dockerkit._spec.ignore import IgnoreRules
+from pytest_dockerkit._spec.replacing import with_images
+from pytest_dockerkit._spec.uses import Uses, context_uses
 from pytest_dockerkit.errors import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
+    from pytest_dockerkit._engine.hashes import FileHashes
     from pytest_dockerkit._spec.image import ImageSpec
+    from pytest_dockerkit._spec.settled import BaseFacts
 
 #: Raised when what a fingerprint is made of changes, so that images of older releases are not taken.
-FINGERPRINT_FORMAT = 1
+FINGERPRINT_FORMAT = 2
 
 #: An archive above this size goes to a file while it is sent, in bytes.
 _IN_MEMORY_BYTES = 32 * 1024 * 1024
 
-#: How old a file's times have to be for its content to be known by them, in nanoseconds. The coarsest file systems
-#: count in steps of two seconds. Source: FAT; git has the same rule, as "racy git".
-_SETTLED_NS = 2_000_000_000
-
-#: The digests of contents, by path, each with the state of the file that it is of.
-_digests: dict[Path, tuple[tuple[int, ...], bytes]] = {}
-
 
 @dataclass(frozen=True)
 class BuildContext:
-    """The files of a build.
+    """The files of a build: those that the target uses, and no others.
 
     Attributes:
         root: the context directory, or None for an empty one.
-        members: the paths that `.dockerignore` leaves, relative, in order.
+        members: the files, links and directories, in order.
         dockerfile: the Dockerfile's text.
         dockerfile_name: its path in the archive.
         added: whether it is no member, and was put into the archive for the builder alone.
+        shown: whether an instruction may copy it all the same, as `COPY . .` would.
     """
 
     root: Path | None
-    members: tuple[str, ...]
+    members: tuple[Member, ...]
     dockerfile: str
     dockerfile_name: str
     added: bool
+    shown: bool = False
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The members' paths."""
+        return tuple(member.path for member in self.members)
 
 
-def read_context(spec: ImageSpec) -> BuildContext:
-    """Find the files that belong to a build; the spec must be anchored."""
+def read_context(
+    spec: ImageSpec, bases: Mapping[str, BaseFacts] | None = None, replaced: Mapping[str, str] | None = None
+) -> BuildContext:
+    """Find the files that belong to a build.
+
+    Args:
+        spec: what is to be built; it must be anchored.
+        bases: what is known of the images that it stands on, by the reference that the Dockerfile has for them.
+        replaced: the images to put in place of such references.
+    """
     text = spec.text()
+    args = {key: str(value) for key, value in spec.build_args.items()}
+    uses = context_uses(text, spec.target, args, bases or {})
     root = spec.context
-    members = () if root is None else tuple(sorted(_members(root, _ignored(spec, root))))
-    if root is not None and spec.dockerfile_text is None:
-        inside = os.path.relpath(spec.dockerfile, root).replace(os.sep, "/")
-        if inside in members:
-            return BuildContext(root, members, text, inside, added=False)
-    name = f".dockerkit.{hashlib.sha256(text.encode()).hexdigest()[:12]}.Dockerfile"
-    return BuildContext(root, members, text, name, added=True)
+    members: tuple[Member, ...] = ()
+    if root is not None:
+        uses, members = _used(root, _ignore_rules(spec, root), uses)
+    sent = with_images(text, replaced, args) if replaced else text
+    name = _inside(spec)
+    if name is not None and sent == text and any(each.path == name for each in members):
+        return BuildContext(root, members, sent, name, added=False)
+    if name is None or uses.takes(name):
+        # Under its own name there may be another file, or none, that the build is to see.
+        name = f".dockerkit.{hashlib.sha256(sent.encode()).hexdigest()[:12]}.Dockerfile"
+    return BuildContext(root, members, sent, name, added=True, shown=uses.takes(name))
 
 
-def fingerprint(spec: ImageSpec, context: BuildContext, bases: Mapping[str, str]) -> str:
+def fingerprint(
+    spec: ImageSpec,
+    context: BuildContext,
+    bases: Mapping[str, str],
+    facts: Mapping[str, BaseFacts],
+    *,
+    hashes: FileHashes | None,
+    platform: str,
+) -> str:
     """Give the hex digest of all that goes into an image.
 
     Contents, modes, links and empty directories count; times and owners do not.
@@ -78,19 +104,21 @@ def fingerprint(spec: ImageSpec, context: BuildContext, bases: Mapping[str, str]
         spec: what is to be built.
         context: its files.
         bases: the id of each image that it stands on or copies from.
+        facts: what else is known of them, by the reference that the Dockerfile has for them.
+        hashes: the digests of the context's files; None for an empty one.
+        platform: what the image is for.
     """
+    args = {key: str(value) for key, value in spec.build_args.items()}
     said = {
         "format": FINGERPRINT_FORMAT,
-        "dockerfile": context.dockerfile,
-        "target": spec.target,
-        "args": dict(spec.build_args),
+        "dockerfile": what_counts(spec.text(), spec.target, args, facts),
         "labels": dict(spec.labels),
-        "platform": spec.platform,
+        "platform": platform,
         "bases": dict(bases),
     }
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     for member in context.members:
-        digest.update(_member_digest(context, member))
+        digest.update(_member_digest(context, member, hashes))
     return digest.hexdigest()
 
 
@@ -112,8 +140,8 @@ def archive(context: BuildContext, *, dockerfile: str | None = None, hide_added:
         first.type, first.mode = tarfile.DIRTYPE, 0o755
         tar.addfile(first)
         for member in context.members:
-            if member != context.dockerfile_name and not (hide_added and member == ".dockerignore"):
-                _add(tar, context, member)
+            if member.path != context.dockerfile_name and not (hide_added and member.path == ".dockerignore"):
+                _add(tar, context, member.path)
         _add_text(tar, context.dockerfile_name, text, _mode(context))
         if hide_added:
             _add_text(tar, ".dockerignore", f"{context.dockerfile_name}\n.dockerignore\n", 0o644)
@@ -121,58 +149,56 @@ def archive(context: BuildContext, *, dockerfile: str | None = None, hide_added:
     return packed
 
 
-def _ignored(spec: ImageSpec, root: Path) -> list[str]:
+def _used(root: Path, rules: IgnoreRules, uses: Uses) -> tuple[Uses, tuple[Member, ...]]:
+    """Find the members that a build uses; builders follow links that lead to a source."""
+    found = walk(root, rules, None if uses.patterns is None else uses)
+    if found.through_link:
+        everything = walk(root, rules, None).members
+        links = {
+            path: os.fspath((root / path).readlink()) for path, status in everything if stat.S_ISLNK(status.st_mode)
+        }
+        uses = uses.through(links)
+        found = walk(root, rules, None if uses.patterns is None else uses)
+    return uses, found.members
+
+
+def _inside(spec: ImageSpec) -> str | None:
+    """Give the Dockerfile's path in the context; None if it lies elsewhere, or is a text."""
+    if spec.context is None or spec.dockerfile_text is not None:
+        return None
+    inside = os.path.relpath(spec.dockerfile, spec.context).replace(os.sep, "/")
+    return None if inside.startswith("../") else inside
+
+
+def _ignore_rules(spec: ImageSpec, root: Path) -> IgnoreRules:
     """Read the ignore file: the Dockerfile's own if there is one, else the context's."""
     own = Path(f"{spec.dockerfile}.dockerignore") if spec.dockerfile_text is None else None
     for path in (own, root / ".dockerignore"):
         if path is not None and path.is_file():
-            lines = _ignore_file(path).splitlines()
-            return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    return []
+            return IgnoreRules.read(_ignore_file(path), str(path))
+    return IgnoreRules.read("", "")
 
 
 def _ignore_file(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as failure:
         raise SpecError(
             "the ignore file of the context cannot be read", saw=f"{path}: {failure}", mend="a readable UTF-8 file"
         ) from None
 
 
-def _members(root: Path, ignored: list[str]) -> Iterator[str]:
-    # docker-py has the reference rules for the classic API, which the command line follows too.
-    for member in PatternMatcher(ignored).walk(str(root)):
-        mode = (root / member).lstat().st_mode
-        # Sockets, pipes and devices cannot be sent; the command line skips them as well.
-        if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode):
-            yield member.replace(os.sep, "/")
-
-
-def _member_digest(context: BuildContext, member: str) -> bytes:
-    assert context.root is not None  # noqa: S101  - there are no members without a root
-    path = context.root / member
-    status = path.lstat()
-    digest = hashlib.sha256(os.fsencode(member) + b"\0%o\0" % status.st_mode)
-    if stat.S_ISLNK(status.st_mode):
-        digest.update(os.fsencode(path.readlink()))
-    elif stat.S_ISREG(status.st_mode):
-        digest.update(_content_digest(path, status))
-    return digest.digest()
-
-
-def _content_digest(path: Path, status: os.stat_result) -> bytes:
-    state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    known = _digests.get(path)
-    if known is not None and known[0] == state:
-        return known[1]
-    now = time.time_ns()
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").digest()
-    # A file that was just written may be written once more without another time.
-    if now - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
-        _digests[path] = state, digest
-    return digest
+def _member_digest(context: BuildContext, member: Member, hashes: FileHashes | None) -> bytes:
+    path, status = member
+    said = os.fsencode(path) + b"\0%o\0" % status.st_mode
+    if stat.S_ISREG(status.st_mode):
+        assert hashes is not None  # noqa: S101  - there are no members without a root
+        said += hashes.digest(path, status).encode()
+    elif stat.S_ISLNK(status.st_mode):
+        assert context.root is not None  # noqa: S101  - there are no members without a root
+        said += os.fsencode((context.root / path).readlink())
+    # Of a length of its own, so that no two lists of members give the same bytes.
+    return b"%d\0" % len(said) + said
 
 
 def _add(tar: tarfile.TarFile, context: BuildContext, member: str) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from pytest_dockerkit._engine.base import tell_nobody
+from pytest_dockerkit._engine.registry import asking, follow
 from pytest_dockerkit._engine.translate import NotOnEngineError, translated
-from pytest_dockerkit.errors import EngineError, EngineUnavailableError, ImageNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import docker
+
+    from pytest_dockerkit._engine.base import Progress
 
 #: The kinds of systems that images are for, and other words for architectures.
 #: Source: containerd/platforms, database.go.
@@ -40,23 +43,42 @@ class Images:
             steps: list[dict[str, Any]] = self._api.history(image_id)  # type: ignore[no-untyped-call]
             return steps
 
-    def pull(self, reference: str, platform: str | None = None) -> None:
-        """Pull an image.
+    def pull(
+        self, reference: str, platform: str | None = None, tell: Callable[[Progress], None] = tell_nobody
+    ) -> None:
+        """Pull an image, by a tag or a digest.
+
+        Args:
+            reference: what to pull.
+            platform: for which platform; None is the engine's own.
+            tell: hears how far its layers have come.
 
         Raises:
-            ImageNotFoundError: the registry does not give it; says what it answered.
+            RefusedError: the registry does not give it.
         """
         repository, tag = _split(reference)
-        try:
-            with translated(f"pull {reference}"):
-                answers = self._api.pull(repository, tag=tag, platform=platform, stream=True, decode=True)
-                said = next((str(line["error"]) for line in answers if "error" in line), None)
-        except EngineUnavailableError:
-            raise
-        except EngineError as failure:
-            said = failure.saw
-        if said is not None:
-            raise _not_pulled(reference, said)
+        with asking(f"pull {reference}"):
+            follow(self._api.pull(repository, tag=tag, platform=platform, stream=True, decode=True), tell)
+
+    def push(self, name: str, tell: Callable[[Progress], None] = tell_nobody) -> None:
+        """Push an image by a name that it has.
+
+        Raises:
+            RefusedError: the registry does not take it.
+        """
+        repository, tag = _split(name)
+        with asking(f"push {name}"):
+            follow(self._api.push(repository, tag=tag, stream=True, decode=True), tell)
+
+    def registry_digest(self, reference: str) -> str:
+        """Ask the registry for the digest that a reference stands for there: of the index, where there is one.
+
+        Raises:
+            RefusedError: the registry does not have it.
+        """
+        with asking(f"ask for the digest of {reference}"):
+            found = self._api.inspect_distribution(reference)  # type: ignore[no-untyped-call]
+            return str(found["Descriptor"]["digest"])
 
     def tag(self, image_id: str, name: str) -> None:
         """Give an image one more name."""
@@ -104,11 +126,3 @@ def _split(reference: str) -> tuple[str, str | None]:
         return name, digest
     head, colon, tag = reference.rpartition(":")
     return (head, tag) if colon and "/" not in tag else (reference, "latest")
-
-
-def _not_pulled(reference: str, said: str) -> ImageNotFoundError:
-    return ImageNotFoundError(
-        f"the image {reference} is not on the engine and cannot be pulled",
-        saw=said.strip(),
-        mend="correct the name or the tag; log in with `docker login` if it is private; or load or build it first",
-    )

@@ -6,17 +6,32 @@ image of that name is that build's result. Beside it there is only a lock file f
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shlex
+import stat
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._engine.base import BuildRequest
 from pytest_dockerkit._engine.context import BuildContext, fingerprint, read_context
+from pytest_dockerkit._engine.hashes import FileHashes
 from pytest_dockerkit._names import FINGERPRINT_LABEL
+from pytest_dockerkit._runtime.build_secrets import revealed
+from pytest_dockerkit._runtime.image_registry import ImageRegistry
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.locks import image_lock
-from pytest_dockerkit.errors import CapabilityError, EngineError
+from pytest_dockerkit._runtime.progress import note_context, note_image
+from pytest_dockerkit._spec.settled import BaseFacts
+from pytest_dockerkit.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_dockerkit._engine.base import Progress
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._runtime.store import ImageStore
     from pytest_dockerkit._spec.image import ImageSpec
@@ -35,6 +50,9 @@ class Builds:
         self._builds: dict[tuple[str, ImageSpec], Image] = {}
         #: Images of contexts that changed while they were built, for this process.
         self._restless: dict[ImageSpec, Image] = {}
+        self._shared = ImageRegistry(session)
+        #: The digests of contexts' files, by the context.
+        self._hashes: dict[Path, FileHashes] = {}
         #: The names of those that the builder was asked for.
         self._asked: set[str] = set()
 
@@ -47,7 +65,6 @@ class Builds:
             BuildError: it cannot be built.
             ImageNotFoundError: an image that it stands on cannot be pulled.
         """
-        _refuse_what_cannot_be_done(spec)
         if spec in self._restless:
             return self._restless[spec]
         # Once more if the files have changed while they were sent: what was built is of neither state.
@@ -63,7 +80,7 @@ class Builds:
             image = Image(self._session, facts, image.reference, cached=image.cached, title=image.title)
         key = (image.reference, spec)
         if image.cached and key not in self._builds:
-            self._session.note("cached", image.reference)
+            note_image(self._session, "cached", image)
         self._builds[key] = image
         return image
 
@@ -82,108 +99,194 @@ class Builds:
         Returns:
             the image; None if the files have changed while it was built, and it is not to be taken.
         """
-        context = read_context(spec)
-        bases = self._base_ids(spec)
-        digest = fingerprint(spec, context, bases)
-        name = f"{REPOSITORY}:{digest[:32]}"
-        image = self._current(name, spec, digest)
+        state = self._state(spec, self._bases(spec))
+        image = self._current(state)
         if image is None:
-            with image_lock(self._session.settings, digest[:32]):
-                image = self._current(name, spec, digest)
-                if image is None:
-                    image = self._build(spec, context, bases, digest, settle=settle)
+            with self._lock(state):
+                # Whoever held the lock may have built it while we waited.
+                image = self._current(state) or self._fetched(state) or self._build(state, settle=settle)
         return image
 
-    def _current(self, name: str, spec: ImageSpec, digest: str) -> Image | None:
+    @contextmanager
+    def _lock(self, state: State) -> Iterator[None]:
+        with ExitStack() as held:
+            with self._session.progress.task("waiting for another process to build", title_of(state.spec)):
+                held.enter_context(image_lock(self._session.settings, state.tag))
+            yield
+
+    def _fetched(self, state: State) -> Image | None:
+        """Take an image that another machine has built, if the registry that they share has it."""
+        if self._session.settings.rebuild or state.spec.stages().adds_remote(state.spec.target):
+            return None
+        title, begin = title_of(state.spec), time.monotonic()
+        facts = self._shared.fetch(state.name, state.digest, title=title, platform=state.spec.platform)
+        if facts is None:
+            return None
+        image = Image(self._session, facts, state.name, cached=False, title=title)
+        note_image(self._session, "pulled", image, time.monotonic() - begin)
+        return image
+
+    def _state(self, spec: ImageSpec, bases: Bases) -> State:
+        """Look at all that goes into an image."""
+        context = read_context(spec, bases.facts, bases.replaced)
+        facts = self._session.engine.facts
+        platform = spec.platform or f"{facts.os}/{facts.arch}"
+        hashes = None if context.root is None else self._hashes_of(context.root)
+        digest = fingerprint(spec, context, bases.ids, bases.facts, hashes=hashes, platform=platform)
+        if hashes is not None:
+            hashes.save()
+        return State(spec, context, bases, digest)
+
+    def _hashes_of(self, root: Path) -> FileHashes:
+        if root not in self._hashes:
+            name = hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
+            self._hashes[root] = FileHashes(root, self._session.settings.directory("hashes") / f"{name}.json")
+        return self._hashes[root]
+
+    def _current(self, state: State) -> Image | None:
         """Find an image that can be taken as it is."""
-        if self._session.must_rebuild(digest):
+        if self._session.must_rebuild(state.digest):
             return None
         # What `ADD` takes from elsewhere is in no fingerprint; the builder knows whether it has changed.
-        if name not in self._asked and spec.stages().adds_remote(spec.target):
+        if state.name not in self._asked and state.spec.stages().adds_remote(state.spec.target):
             return None
-        return self._find(name, spec)
-
-    def _find(self, name: str, spec: ImageSpec) -> Image | None:
-        facts = self._session.engine.images.find(name)
-        known = self._builds.get((name, spec))
+        facts = self._session.engine.images.find(state.name)
+        known = self._builds.get((state.name, state.spec))
         if facts is None or (known is not None and known.id == facts["Id"]):
             return None if facts is None else known
-        return Image(self._session, facts, name, cached=True, title=_title(spec))
+        return Image(self._session, facts, state.name, cached=True, title=title_of(state.spec))
 
-    def _build(
-        self, spec: ImageSpec, context: BuildContext, bases: dict[str, str], digest: str, *, settle: bool
-    ) -> Image | None:
-        engine = self._session.engine
-        name = f"{REPOSITORY}:{digest[:32]}"
+    def _build(self, state: State, *, settle: bool) -> Image | None:
+        session, engine, spec = self._session, self._session.engine, state.spec
         # It gets its name last: whoever finds an image of that name takes it for what the fingerprint says.
-        unchecked = f"{name}-{self._session.run_id}"
-        rebuild = self._session.must_rebuild(digest)
-        before = None if rebuild else engine.images.find(name)
-        self._session.ledger.making("image", unchecked)
-        engine.builder.build(
-            BuildRequest(
-                title=_title(spec),
-                context=context,
-                target=spec.target,
-                args={key: str(value) for key, value in spec.build_args.items()},
-                labels={**spec.labels, FINGERPRINT_LABEL: digest},
-                tags=[unchecked],
-                platform=spec.platform,
-                cache_from=spec.cache_from,
-                by_hand=_by_hand(spec),
-                nocache=rebuild,
-            )
-        )
+        unchecked = f"{state.name}-{session.run_id}"
+        rebuild = session.must_rebuild(state.digest)
+        before = None if rebuild else engine.images.find(state.name)
+        note_sizes(session, state)
+        session.ledger.making("image", unchecked)
+        begin = time.monotonic()
+        with session.progress.task("building", title_of(spec)) as task:
+            session.build(self._request(state, unchecked, rebuild=rebuild, tell=task.tell))
+        seconds = time.monotonic() - begin
         facts = engine.images.find(unchecked)
         if facts is None:
             raise EngineError(
-                f"building {_title(spec)} gave no image",
+                f"building {title_of(spec)} gave no image",
                 saw=f"the engine reports success, but has no {unchecked}",
                 mend="look at the engine's log; it may be out of disk space",
             )
-        unchanged = fingerprint(spec, read_context(spec), bases) == digest
+        unchanged = self._state(spec, state.bases).digest == state.digest
         if settle and not unchanged:
             # Its name stays the run's own, and goes with it: it is no cache.
-            self._session.note("built", unchecked)
-            image = Image(self._session, facts, unchecked, cached=False, title=_title(spec))
+            image = Image(session, facts, unchecked, cached=False, title=title_of(spec))
+            note_image(session, "built", image, seconds)
             self._restless[spec] = image
             return image
         if unchanged:
-            engine.images.tag(facts["Id"], name)
+            engine.images.tag(facts["Id"], state.name)
         engine.images.remove(unchecked)
-        self._session.ledger.gone("image", unchecked)
+        session.ledger.gone("image", unchecked)
         if not unchanged:
             return None
-        self._asked.add(name)
+        self._asked.add(state.name)
         same = before is not None and before["Id"] == facts["Id"]
+        session.was_rebuilt(state.digest)
+        image = Image(session, engine.images.find(state.name) or facts, state.name, cached=same, title=title_of(spec))
         if not same:
-            self._session.note("built", name)
-        self._session.was_rebuilt(digest)
-        facts = engine.images.find(name) or facts
-        return Image(self._session, facts, name, cached=same, title=_title(spec))
+            note_image(session, "built", image, seconds)
+        self._shared.publish(state.name, state.digest, title=image.title)
+        return image
 
-    def _base_ids(self, spec: ImageSpec) -> dict[str, str]:
-        """Find, and pull if need be, the images that a build stands on: a new base is a new image."""
+    def _request(self, state: State, name: str, *, rebuild: bool, tell: Callable[[Progress], None]) -> BuildRequest:
+        spec = state.spec
+        return BuildRequest(
+            title=title_of(spec),
+            context=state.context,
+            target=spec.target,
+            args={key: str(value) for key, value in spec.build_args.items()},
+            secrets=revealed(spec),
+            ssh=None if spec.ssh is None else str(spec.ssh),
+            labels={**spec.labels, FINGERPRINT_LABEL: state.digest},
+            tags=[name],
+            platform=spec.platform,
+            cache_from=spec.cache_from,
+            cache_to=spec.cache_to,
+            by_hand=by_hand(spec),
+            nocache=rebuild,
+            dockerfile_title=None if spec.dockerfile_text is not None else dockerfile_title(spec),
+            tell=tell,
+        )
+
+    def _bases(self, spec: ImageSpec) -> Bases:
+        """Find, and pull or build if need be, the images that a build stands on: a new base is a new image."""
         policy = self._session.settings.pull if spec.pull == "missing" else spec.pull
-        return {
-            f"{reference} ({said})" if said else reference: self._store.get(
-                reference, pull=policy, platform=_platform(said, spec)
-            ).id
-            for reference, said in spec.stages().bases(spec.target)
+        bases = Bases({}, {}, {})
+        for reference, said in spec.stages().bases(spec.target):
             # What a variable leaves open is for the builder to find.
-            if reference and "$" not in reference
-        }
+            if not reference or "$" in reference:
+                continue
+            image = self._store.get(reference, pull=policy, platform=_platform(said, spec))
+            bases.ids[f"{reference} ({said})" if said else reference] = image.id
+            bases.facts[reference] = BaseFacts(frozenset(image.config.env), onbuild=bool(image.config.onbuild))
+            if image.reference != reference:
+                bases.replaced[reference] = image.reference
+        return bases
 
 
-def _refuse_what_cannot_be_done(spec: ImageSpec) -> None:
-    given = {"build_secrets": spec.build_secrets, "ssh": spec.ssh, "cache_to": spec.cache_to}
-    for name, value in given.items():
-        if value:
-            raise CapabilityError(
-                f"{name}= cannot be used over the Engine API, which is all that this version builds with",
-                saw=f"{name}= for {_title(spec)}",
-                mend="build that image by hand, and name it with image=",
-            )
+@dataclass(frozen=True)
+class Bases:
+    """The images that a build stands on.
+
+    Attributes:
+        ids: their ids, by the reference with its platform.
+        facts: what of them matters for what a build uses, by the reference.
+        replaced: what they are called on the engine, where that is not what the Dockerfile says.
+    """
+
+    ids: dict[str, str]
+    facts: dict[str, BaseFacts]
+    replaced: dict[str, str]
+
+
+@dataclass(frozen=True)
+class State:
+    """All that goes into an image, at one moment.
+
+    Attributes:
+        spec: what is wanted.
+        context: its files.
+        bases: what it stands on.
+        digest: the fingerprint of it all.
+    """
+
+    spec: ImageSpec
+    context: BuildContext
+    bases: Bases
+    digest: str
+
+    @property
+    def tag(self) -> str:
+        """The part of the fingerprint that names the image and its lock."""
+        return self.digest[:32]
+
+    @property
+    def name(self) -> str:
+        """The name that the image gets."""
+        return f"{REPOSITORY}:{self.tag}"
+
+
+def note_sizes(session: Session, state: State) -> None:
+    """Note a context that is large, to be told of at the end."""
+    root = state.context.root
+    if root is not None:
+        files = ((path, status.st_size) for path, status in state.context.members if stat.S_ISREG(status.st_mode))
+        own = Path(f"{state.spec.dockerfile}.dockerignore")
+        note_context(session, root, files, own.name if own.is_file() else ".dockerignore")
+
+
+def dockerfile_title(spec: ImageSpec) -> str:
+    """Give what to call the Dockerfile in messages: its path from the context, as `dockerfile=` has it."""
+    return os.path.relpath(spec.dockerfile, spec.context) if spec.context is not None else str(spec.dockerfile)
 
 
 def _platform(said: str | None, spec: ImageSpec) -> str | None:
@@ -194,14 +297,18 @@ def _platform(said: str | None, spec: ImageSpec) -> str | None:
     return said if said and "$" not in said else spec.platform
 
 
-def _title(spec: ImageSpec) -> str:
+def title_of(spec: ImageSpec) -> str:
     place = "dockerfile_text" if spec.context is None else spec.context.name or str(spec.context)
     return place + (f" (target {spec.target})" if spec.target else "")
 
 
-def _by_hand(spec: ImageSpec) -> str:
+def by_hand(spec: ImageSpec) -> str:
     argv = ["docker", "build"]
     argv += ["--target", spec.target] if spec.target else []
+    for key, each in spec.build_secrets.items():
+        place = f"env={each}" if isinstance(each, str) else f"src={each if isinstance(each, Path) else 'FILE'}"
+        argv += ["--secret", f"id={key},{place}"]
+    argv += ["--ssh", spec.ssh if spec.ssh == "default" else f"default={spec.ssh}"] if spec.ssh else []
     for key in spec.build_args:
         # By its name alone, as the command line takes it from the environment: the value may be a secret.
         argv += ["--build-arg", key]

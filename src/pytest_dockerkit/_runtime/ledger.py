@@ -47,9 +47,16 @@ class Ledger:
         self._open.discard(Entry(kind, name))
         self._write({"do": "gone", "kind": kind, "name": name})
 
-    def note(self, what: str, name: str) -> None:
-        """Write what is worth telling at the end: an image that was built, pulled or taken from the cache."""
-        self._write({"do": "note", "what": what, "name": name})
+    def note(self, what: str, name: str, **facts: str | float | None) -> None:
+        """Write what is worth telling at the end: an image that was built, pulled or taken from the cache.
+
+        Args:
+            what: what has become of it.
+            name: what it is known by; what is noted twice is told once.
+            **facts: more about it; those that are None are left out.
+        """
+        known = {key: value for key, value in facts.items() if value is not None}
+        self._write({"do": "note", "what": what, "name": name, **known})
 
     def _write(self, line: dict[str, Any]) -> None:
         # Opened for each line: a fork, or a process that ends at once, loses nothing that was buffered.

@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import hashlib
+import json
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_dockerkit._engine.images import is_for, platform_of
-from pytest_dockerkit._names import slug
+from pytest_dockerkit._names import FINGERPRINT_LABEL, nearest, slug
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.locks import image_lock
+from pytest_dockerkit._runtime.progress import note_image
+from pytest_dockerkit._runtime.registries import Refusals, Registries
+from pytest_dockerkit._spec import lockfile
+from pytest_dockerkit._spec.reference import HUB, is_id, parse
 from pytest_dockerkit.errors import ImageNotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pytest_dockerkit._engine.base import Progress
+    from pytest_dockerkit._engine.images import Images
     from pytest_dockerkit._runtime.session import Session
+
+T = TypeVar("T")
+Facts = dict[str, Any]
+
+#: Of images for another platform than that of the image which has the name that they were asked for by.
+_PLATFORMS = "pytest-dockerkit-platform"
 
 
 class Pulls:
-    """Finds and pulls images for one process of a run."""
+    """Finds and pulls images for one process of a run.
+
+    Attributes:
+        registries: where they are pulled from.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self.registries = Registries(session)
         #: By reference, pull policy and platform.
         self._references: dict[tuple[str, str, str | None], Image] = {}
 
@@ -29,66 +55,235 @@ class Pulls:
     def get(self, reference: str, policy: str, platform: str | None) -> Image:
         """Give the image of a reference; it is looked up once, and pulled at most once, in each process.
 
+        One that has a digest, of its own or in the lock file, is taken by it: its `reference` is then
+        `name@sha256:…`, and no tag is moved.
+
         Args:
             reference: as it is written.
-            policy: when it is pulled: missing, always, never or locked.
+            policy: when it is pulled: missing, always, never or locked. Where the run's setting is locked, a digest
+                is needed whatever the policy.
             platform: the platform to pull, or None for the engine's own.
 
         Raises:
-            ImageNotFoundError: it cannot be pulled.
+            ImageNotFoundError: it cannot be pulled, or has to be in the lock file and is not.
+            SpecError: the lock file makes no sense.
         """
         for each in ("always", policy):
             if (known := self._references.get((reference, each, platform))) is not None:
                 return known
-        image = self._references[reference, policy, platform] = self._pulled(reference, policy, platform)
+        image = self._references[reference, policy, platform] = self._got(reference, policy, platform)
         return image
 
-    def _pulled(self, reference: str, policy: str, platform: str | None) -> Image:
-        images = self._session.engine.images
-        there = images.find(reference)
-        facts = there if _is_for(there, platform) else None
-        if facts is not None and policy != "always":
-            return Image(self._session, facts, reference, cached=True)
-        if policy == "never":
-            at = f"--platform {platform} " if there is not None else ""
-            where = "not on the engine" if there is None else f"on the engine for {platform_of(there)} alone"
-            raise ImageNotFoundError(
-                f"the image {reference} is {where}, and pulling is switched off",
-                saw="pull='never'" + (f" with platform={platform!r}" if there is not None else ""),
-                mend=f"docker pull {at}{reference}, or pull='missing' (--dockerkit-pull=missing)",
-            )
-        with image_lock(self._session.settings, f"pull-{slug(reference)}"):
-            # Whoever held the lock may have pulled it while we waited; "always" means once for each process.
-            facts = images.find(reference) if policy == "missing" else None
-            if not _is_for(facts, platform):
-                self._pull(reference, platform)
-                self._session.note("pulled", reference)
-                facts = images.find(reference)
+    def _got(self, reference: str, policy: str, platform: str | None) -> Image:
+        if is_id(reference):
+            return self._by_id(reference)
+        digest = parse(reference).digest
+        if digest is None and "locked" in (policy, self._session.settings.pull):
+            digest = self._locked(reference)
+            # Without a digest it was built here.
+            policy = "never" if digest is None else policy
+        if digest is None:
+            return self._by_tag(reference, policy, platform)
+        return self._by_digest(reference, digest, policy, platform)
+
+    @property
+    def _images(self) -> Images:
+        return self._session.engine.images
+
+    def _by_id(self, image_id: str) -> Image:
+        facts = self._images.find(image_id)
         if facts is None:
             raise ImageNotFoundError(
-                f"the image {reference} was pulled, but the engine does not have it",
+                f"the image {image_id} is not on the engine",
+                saw="an id, by which nothing can be pulled",
+                mend="name it as its registry does: name:tag, or name@sha256:… with its digest there",
+            )
+        return self._present(facts, image_id, image_id)
+
+    # By a tag
+
+    def _by_tag(self, reference: str, policy: str, platform: str | None) -> Image:
+        there = self._images.find(reference)
+        if policy != "always" and (found := self._taken(there, reference, platform)) is not None:
+            return found
+        if policy == "never":
+            raise self._switched_off(reference, there, platform)
+        with self._pulling(reference, reference) as tell:
+            began = time.monotonic()
+            # Whoever held the lock may have pulled it while we waited; "always" means once for each process.
+            there = self._images.find(reference)
+            if policy != "always" and (found := self._taken(there, reference, platform)) is not None:
+                return found
+            name = reference
+            self._ask(reference, platform, lambda: self.registries.pull(reference, platform, tell))
+            if policy != "always" and there is not None:
+                name = self._put_beside(there, reference, platform)
+            return self._pulled(name, reference, platform, began)
+
+    def _taken(self, there: Facts | None, reference: str, platform: str | None) -> Image | None:
+        """Take the image that is there, if it is for that platform; or the one beside it that is."""
+        if there is None or _is_for(there, platform):
+            return None if there is None else self._present(there, reference, reference)
+        beside = _beside(reference, platform)
+        facts = self._images.find(beside)
+        return None if facts is None else self._present(facts, beside, reference)
+
+    def _put_beside(self, there: Facts, reference: str, platform: str | None) -> str:
+        """Give the name back to the image that had it, and another to the one that was pulled."""
+        beside = _beside(reference, platform)
+        facts = self._images.find(reference)
+        if facts is not None:
+            self._images.tag(facts["Id"], beside)
+            self._images.tag(there["Id"], reference)
+        return beside
+
+    # By a digest
+
+    def _by_digest(self, reference: str, digest: str, policy: str, platform: str | None) -> Image:
+        exact = replace(parse(reference), digest=digest).short
+        if (found := self._with_digest(reference, digest, platform)) is not None:
+            return found
+        if policy == "never":
+            raise self._switched_off(exact, self._images.find(exact), platform)
+        with self._pulling(exact, reference) as tell:
+            began = time.monotonic()
+            if (found := self._with_digest(reference, digest, platform)) is not None:
+                return found
+            name = self._ask(exact, platform, lambda: self.registries.pull_digest(reference, digest, platform, tell))
+            return self._pulled(name, reference, platform, began)
+
+    def _with_digest(self, reference: str, digest: str, platform: str | None) -> Image | None:
+        """Find an image by its digest, under the name of the registry or of a mirror that it came from."""
+        for place in reversed(self.registries.places(reference)):
+            name = place.reference.at(digest)
+            facts = self._images.find(name)
+            if facts is not None and _is_for(facts, platform):
+                return self._present(facts, name, reference)
+        return None
+
+    def _locked(self, reference: str) -> str | None:
+        """Give the digest that a reference is held to; None for an image that the plugin has built here."""
+        path = self._session.settings.lock_file
+        there = path is not None and path.exists()
+        digest = self._lock_file.digest_of(parse(reference)) if there else None
+        if digest is not None or self._is_built(reference):
+            return digest
+        saw = f"{path}, which has {len(self._lock_file.digests)} images" if there else f"{path} does not exist"
+        raise ImageNotFoundError(
+            f"the image {reference} is not in the lock file",
+            saw=saw,
+            mend=self._did_you_mean(reference, "dockerkit lock, which writes down the digests of all images"),
+        )
+
+    @cached_property
+    def _lock_file(self) -> lockfile.LockFile:
+        path = self._session.settings.lock_file
+        assert path is not None  # noqa: S101  - asked for only where there is one
+        return lockfile.read(path)
+
+    def _is_built(self, reference: str) -> bool:
+        """Tell whether the plugin has built it on this engine: what went into it is known, and no registry has it."""
+        facts = self._images.find(reference) or {}
+        labels = (facts.get("Config") or {}).get("Labels") or {}
+        # Containerd's image store gives a digest to what was never at a registry too.
+        is_local = parse(reference).registry == HUB or not facts.get("RepoDigests")
+        return FINGERPRINT_LABEL in labels and is_local
+
+    # What both do
+
+    @contextmanager
+    def _pulling(self, wanted: str, title: str) -> Iterator[Callable[[Progress], None]]:
+        """Be the only process that pulls it, and show how far that has come."""
+        progress = self._session.progress
+        with ExitStack() as until_pulled:
+            with progress.task("waiting for another process to pull", title):
+                until_pulled.enter_context(image_lock(self._session.settings, f"pull-{slug(parse(wanted).short)}"))
+            yield until_pulled.enter_context(progress.task("pulling", title)).tell
+
+    def _present(self, facts: Facts, name: str, title: str) -> Image:
+        image = Image(self._session, facts, name, cached=True, title=title)
+        note_image(self._session, "present", image)
+        return image
+
+    def _pulled(self, name: str, title: str, platform: str | None, began: float) -> Image:
+        facts = self._images.find(name)
+        if facts is None:
+            raise ImageNotFoundError(
+                f"the image {title} was pulled, but the engine does not have it",
                 saw=f"platform={platform!r}",
                 mend="look at `docker images`; something else may be removing images",
             )
-        return Image(self._session, facts, reference, cached=False)
+        image = Image(self._session, facts, name, cached=False, title=title)
+        note_image(self._session, "pulled", image, time.monotonic() - began)
+        return image
 
-    def _pull(self, reference: str, platform: str | None) -> None:
-        images = self._session.engine.images
+    def _ask(self, wanted: str, platform: str | None, ask: Callable[[], T]) -> T:
+        given_up = self._session.directory / f"not-pulled-{_hash(wanted, platform)}"
+        if (known := _read_error(given_up)) is not None:
+            raise known
         try:
-            images.pull(reference, platform)
-        except ImageNotFoundError as failure:
-            facts = images.find(reference)
-            if facts is not None and not _is_for(facts, platform):
-                has = platform_of(facts)
-                failure.what = (
-                    f"the image {reference} is on the engine for {has} alone, and cannot be pulled for {platform}"
-                )
-                failure.mend = f"another platform, or none, takes the one that is there; else {failure.mend}"
-            elif facts is not None:
-                failure.what = f"the image {reference} is on the engine, but cannot be pulled anew"
-                failure.mend = f"pull='missing' takes the one that is there; else {failure.mend}"
-            raise
+            return ask()
+        except Refusals as refusals:
+            failure = self._not_pulled(wanted, platform, refusals)
+            if refusals.tries > 1:
+                # Each test that wants it would try as often, and wait as long.
+                _write_error(given_up, failure)
+            raise failure from None
+
+    def _not_pulled(self, wanted: str, platform: str | None, refusals: Refusals) -> ImageNotFoundError:
+        there = self._images.find(wanted)
+        if there is None:
+            failure = refusals.error(f"the image {wanted} is not on the engine and cannot be pulled")
+            failure.mend = self._did_you_mean(wanted, failure.mend)
+        elif _is_for(there, platform):
+            failure = refusals.error(f"the image {wanted} is on the engine, but cannot be pulled anew")
+            failure.mend = f"pull='missing' takes the one that is there; else {failure.mend}"
+        else:
+            has = platform_of(there)
+            failure = refusals.error(
+                f"the image {wanted} is on the engine for {has} alone, and cannot be pulled for {platform}"
+            )
+            failure.mend = f"another platform, or none, takes the one that is there; else {failure.mend}"
+        return failure
+
+    def _switched_off(self, wanted: str, there: Facts | None, platform: str | None) -> ImageNotFoundError:
+        at = f"--platform {platform} " if there is not None else ""
+        where = "not on the engine" if there is None else f"on the engine for {platform_of(there)} alone"
+        return ImageNotFoundError(
+            f"the image {wanted} is {where}, and pulling is switched off",
+            saw="pull='never'" + (f" with platform={platform!r}" if there is not None else ""),
+            mend=self._did_you_mean(
+                wanted, f"docker pull {at}{wanted}, or pull='missing' (--dockerkit-pull=missing)"
+            ),
+        )
+
+    def _did_you_mean(self, wanted: str, mend: str) -> str:
+        """Name the image of the project that was probably meant."""
+        reference = parse(wanted)
+        best = nearest(reference.short_name, self._session.settings.images) if reference.registry == HUB else None
+        return f"did you mean {best!r}? else {mend}" if best else mend
 
 
-def _is_for(facts: dict[str, Any] | None, platform: str | None) -> bool:
-    return facts is not None and (platform is None or is_for(facts, platform))
+def _is_for(facts: Facts, platform: str | None) -> bool:
+    return platform is None or is_for(facts, platform)
+
+
+def _beside(reference: str, platform: str | None) -> str:
+    """Name an image for a platform, beside the one for another that has its name."""
+    return f"{_PLATFORMS}:{slug(f'{reference} {platform}')}-{_hash(parse(reference).short, platform)}"
+
+
+def _hash(*parts: str | None) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+
+def _write_error(path: Path, failure: ImageNotFoundError) -> None:
+    path.write_text(json.dumps([failure.what, failure.saw, failure.mend]), encoding="utf-8")
+
+
+def _read_error(path: Path) -> ImageNotFoundError | None:
+    try:
+        what, saw, mend = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return ImageNotFoundError(what, saw=saw, mend=mend)

@@ -8,12 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_dockerkit._engine.body import container_body
+from pytest_dockerkit._engine.builders import build_with
 from pytest_dockerkit._engine.daemon import Daemon
 from pytest_dockerkit._names import NAME_LABEL, RUN_LABEL, object_name
 from pytest_dockerkit._runtime import ledger, once
 from pytest_dockerkit._runtime.handles import RunningContainer
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.networks import Network, Volume
+from pytest_dockerkit._runtime.progress import Tasks
 from pytest_dockerkit._runtime.store import ImageStore
 from pytest_dockerkit._runtime.transfer import put_files
 from pytest_dockerkit._spec.container import ContainerSpec
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from pytest_dockerkit._engine.base import Builder, BuildRequest
     from pytest_dockerkit._runtime.results import RunResult
     from pytest_dockerkit._runtime.scope import ScopeInstance
     from pytest_dockerkit._runtime.settings import Settings
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 
 class Listener(Protocol):
     """Whoever is told of what goes on; the plugin's hooks are."""
+
+    def builder(self, builder: Builder) -> Builder | None:
+        """Give what builds images in place of this one; None leaves it."""
 
     def wanted(self, spec: ContainerSpec) -> ContainerSpec:
         """Give the spec to carry out in place of this one."""
@@ -52,12 +58,14 @@ class Session:
         settings: what the user has set.
         run_id: the run's id, alike in all of its processes.
         images: the shared image cache.
+        progress: what is being built and pulled; nobody is shown it, unless another is set.
     """
 
     def __init__(self, settings: Settings, run_id: str, process: str, listener: Listener) -> None:
         self.settings = settings
         self.run_id = run_id
         self.images = ImageStore(self)
+        self.progress = Tasks()
         self._process = process
         self._listener = listener
         self._unavailable: EngineUnavailableError | None = None
@@ -101,10 +109,24 @@ class Session:
     @cached_property
     def _engine(self) -> Daemon:
         try:
-            return Daemon(self.settings.host, self.settings.context)
+            return Daemon(self.settings.host, self.settings.context, self.settings.builder)
         except EngineUnavailableError as failure:
             self._unavailable = failure
             raise
+
+    def build(self, request: BuildRequest) -> None:
+        """Build an image, with what a plugin has provided or else the first way that can.
+
+        Raises:
+            BuildError: an instruction failed.
+            CapabilityError: nothing here can build it.
+            EngineError: the engine failed.
+        """
+        build_with(self._given_builder or self.engine.builder, request)
+
+    @cached_property
+    def _given_builder(self) -> Builder | None:
+        return self._listener.builder(self.engine.builder)
 
     # Containers
 
@@ -343,9 +365,9 @@ class Session:
     def _labels(self) -> dict[str, str]:
         return {RUN_LABEL: self.run_id}
 
-    def note(self, what: str, name: str) -> None:
+    def note(self, what: str, name: str, **facts: str | float | None) -> None:
         """Remember what is worth telling at the end of the run."""
-        self.ledger.note(what, name)
+        self.ledger.note(what, name, **facts)
 
     def must_rebuild(self, digest: str) -> bool:
         """Tell whether an image has to be built though it is there: once in a run, if the user asks for it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,13 @@ from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import DockerkitError, SpecError
 
 if TYPE_CHECKING:
-    from pytest_dockerkit._spec.image import ImageSpec
+    from pytest_dockerkit._spec.declared import Declared
+
+#: What a file has in it that may have our table, also by a wrong name.
+_OUR_TABLE = re.compile(rb"pytest_dockerkit|tool\s*\.\s*[\"']?pytest-dockerkit")
+
+#: What the setting of the mirrors should look like.
+_MIRRORS = "docker.io=mirror.example.com/hub; several are separated by spaces"
 
 
 def state_dir() -> Path:
@@ -64,7 +71,7 @@ class Settings:
     image_registry: str | None = None
     image_push: bool = False
     lock_file: Path | None = None
-    images: Mapping[str, ImageSpec] = field(default_factory=FrozenMapping)
+    images: Declared = field(default_factory=FrozenMapping)
     state_dir: Path = field(default_factory=state_dir)
 
     def directory(self, *names: str) -> Path:
@@ -93,33 +100,66 @@ def read_mirrors(text: str) -> tuple[tuple[str, str], ...]:
     Raises:
         SpecError: a part is malformed.
     """
-    pairs = []
+    # Every run comes by here.
+    if not text.strip():
+        return ()
+    from pytest_dockerkit._spec.reference import check_place, check_registry
+
+    pairs: dict[tuple[str, str], None] = {}
     for word in text.replace(",", " ").split():
         registry, equals, mirror = word.partition("=")
         if not (registry and equals and mirror.strip("/")):
             raise SpecError(
                 "a mirror is given in another form than registry=mirror",
                 saw=f"dockerkit_mirrors: {word!r}",
-                mend="docker.io=mirror.example.com/hub; several are separated by spaces",
+                mend=_MIRRORS,
             )
-        pairs.append((registry.rstrip("/"), mirror.rstrip("/")))
+        before = f"dockerkit_mirrors: what stands before the '=' of {word!r}"
+        behind = f"dockerkit_mirrors: what stands behind the '=' of {word!r}"
+        registry = check_registry(before, registry.rstrip("/"), _MIRRORS)
+        pairs[registry, check_place(behind, mirror.rstrip("/"), _MIRRORS, path_needed=False)] = None
     return tuple(pairs)
 
 
-def declared_images(project: Path) -> Mapping[str, ImageSpec]:
-    """Read the images that a project declares in `[tool.pytest_dockerkit.images]` of its `pyproject.toml`.
+def read_image_registry(text: str | None) -> str | None:
+    """Read the setting of the image registry: `registry.example.com/ci`.
 
     Raises:
-        SpecError: the table is wrong.
+        SpecError: it cannot be the name of a repository.
+    """
+    if text is None or not text.strip():
+        return None
+    from pytest_dockerkit._spec.reference import check_place
+
+    return check_place(
+        "dockerkit_image_registry", text.strip().rstrip("/"), "registry.example.com/ci", path_needed=True
+    )
+
+
+def declared_images(project: Path, environment: Mapping[str, str] = os.environ) -> Declared:
+    """Read the images that a project declares in `[tool.pytest_dockerkit.images]` of its `pyproject.toml`.
+
+    Args:
+        project: the directory of that file; there need be none.
+        environment: `DOCKERKIT_IMAGE_<NAME>` in it names an image to take in place of building one.
+
+    Raises:
+        SpecError: the table is wrong, or the file cannot be read.
     """
     path = project / "pyproject.toml"
-    # Every run comes by here: what is heavy is imported for those alone that have such a table.
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        content = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
         return FrozenMapping()
-    if "pytest_dockerkit" not in text:
+    except OSError as failure:
+        raise SpecError(f"{path} cannot be read", saw=str(failure), mend="make it readable") from None
+    # Every run comes by here: what is heavy is imported for those alone that have such a table.
+    if not _OUR_TABLE.search(content):
         return FrozenMapping()
     from pytest_dockerkit._spec.declared import read_images
 
-    return read_images(text, path)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as failure:
+        raise SpecError(f"{path} is not TOML", saw=str(failure), mend="write it in UTF-8") from None
+    return read_images(text, path, environment)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from pytest_dockerkit._runtime.builds import Builds
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.pulls import Pulls
+from pytest_dockerkit._spec.declared import find
 from pytest_dockerkit._spec.image import ImageSpec
 from pytest_dockerkit._spec.refs import FixtureRef, ImageHandle
 from pytest_dockerkit.errors import SpecError
@@ -44,9 +46,12 @@ class ImageStore:
         if isinstance(request, Image):
             return request
         if isinstance(request, str):
-            declared = self._session.settings.images.get(request)
+            images = self._session.settings.images
+            declared = None if (name := find(images, request)) is None else images[name]
+            if isinstance(declared, ImageSpec):
+                return self.builds.get(replace(declared, platform=declared.platform or platform))
             if declared is not None:
-                return self.builds.get(declared)
+                request = declared.reference
             return self.pulls.get(request, pull or self._session.settings.pull, platform)
         if isinstance(request, ImageSpec):
             return self.builds.get(request)

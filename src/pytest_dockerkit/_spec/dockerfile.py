@@ -6,33 +6,26 @@ a build whether the target exists, and which images the result depends on.
 
 from __future__ import annotations
 
-import fnmatch
 import functools
-import json
-import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pytest_dockerkit._names import did_you_mean
+from pytest_dockerkit._spec import patterns
+from pytest_dockerkit._spec.instructions import WITH_HEREDOC, Instruction, heredoc, read
+from pytest_dockerkit._spec.run_mounts import mount_fields
+from pytest_dockerkit._spec.words import UNKNOWN, BadWordError, Lookup, expand, name_words
 from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import SpecError
 
-_DIRECTIVE = re.compile(r"#\s*([a-zA-Z]+)\s*=\s*(.+?)\s*")
-#: A word of a shell, with its quotes, and one that begins a heredoc.
-#: Source: moby/buildkit, frontend/dockerfile/parser, heredocsFromLine: `<<<x`, `a<<b` and "<<x" are none.
-_WORD = re.compile(r"(?:[^\s\"']|\"(?:\\.|[^\"\\])*\"|'[^']*')+")
-_HEREDOC = re.compile(r"\d*<<(-?)([\"']?)([^<\"'\s]+)\2")
-_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?:(:?[-+])((?:[^{}]|\{[^{}]*\})*))?\})")
-#: What BuildKit alone knows: the platforms that it builds on and for.
-_PLATFORM_ARG = re.compile(r"(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT)")
-_FROM = re.compile(r"(?:--platform=(\S+)\s+)?(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
+#: What BuildKit alone knows: the platforms that it builds on and for, and how the target is called.
+PLATFORM_ARG = re.compile(r"(?:TARGET|BUILD)(?:PLATFORM|OS|OSVERSION|ARCH|VARIANT)|TARGETSTAGE")
 #: What `ADD` takes from elsewhere, or may, where the beginning is a variable.
 #: Source: moby/buildkit, frontend/dockerfile/dockerfile2llb, dispatchCopy; util/gitutil, ParseGitRef.
 _REMOTE = re.compile(r"(?:https?|ftp|git|ssh)://|[\w.-]+@[\w.-]+:|github\.com/|\$")
-
-#: Instructions that may carry heredocs (Dockerfile syntax 1.4).
-_WITH_HEREDOC = ("RUN", "COPY", "ADD")
+#: A stage's number. Source: Go, strconv.Atoi; no Dockerfile has stages for more digits.
+_NUMBER = re.compile(r"\+?0*([0-9]{1,9})")
 
 
 @dataclass(frozen=True)
@@ -47,6 +40,8 @@ class Stage:
         line: the line of its `FROM`, from 1.
         platform: what its `FROM` says, or None.
         adds_remote: whether it may add what lies at a URL or in a repository.
+        start: its `FROM`.
+        body: what follows it.
     """
 
     index: int
@@ -54,28 +49,44 @@ class Stage:
     base: str
     takes_from: tuple[str, ...]
     line: int
-    platform: str | None = None
-    adds_remote: bool = False
+    platform: str | None
+    adds_remote: bool
+    start: Instruction
+    body: tuple[Instruction, ...]
+
+    @property
+    def triggers(self) -> tuple[Instruction, ...]:
+        """What is done in each stage that stands on this one: its `ONBUILD` instructions."""
+        return tuple(each.triggered for each in self.body if each.triggered is not None)
 
 
 @dataclass(frozen=True)
 class Dockerfile:
-    """The stages of a Dockerfile, in its order."""
+    """The stages of a Dockerfile, in its order.
+
+    Attributes:
+        stages: the stages.
+        head: what stands before the first.
+        known: the values of the `ARG`s before the first.
+    """
 
     stages: tuple[Stage, ...]
+    head: tuple[Instruction, ...] = ()
+    known: Mapping[str, str] = FrozenMapping()
 
     def stage(self, target: str) -> Stage | None:
         """Find a stage by its name, in any case, or by its number."""
-        for stage in self.stages:
-            if stage.name is not None and stage.name.lower() == target.lower():
-                return stage
-        return next((stage for stage in self.stages if str(stage.index) == target), None)
+        return self._find(target, len(self.stages))
+
+    def earlier(self, name: str, stage: Stage) -> Stage | None:
+        """Find the stage that a name means in another; a stage sees only those before it."""
+        return self._find(name, stage.index)
 
     def needed(self, target: str | None) -> tuple[Stage, ...]:
         """Give the stages that the target reaches; the last one is the target when none is named."""
-        last = self.stages[-1] if target is None else self.stage(target)
+        last = self.stages[-1:] if target is None else filter(None, [self.stage(target)])
         reached: dict[int, Stage] = {}
-        waiting = [last] if last is not None else []
+        waiting = list(last)
         while waiting:
             stage = waiting.pop()
             if stage.index in reached:
@@ -85,7 +96,7 @@ class Dockerfile:
             if any("$" in name for name in names):
                 # A variable of BuildKit's own, as in `FROM build-$TARGETARCH`, may mean any of them.
                 waiting += self.stages[: stage.index]
-            waiting += [found for name in names if (found := self._earlier(name, stage)) is not None]
+            waiting += [found for name in names if (found := self.earlier(name, stage)) is not None]
         return tuple(reached[index] for index in sorted(reached))
 
     def base_images(self, target: str | None) -> tuple[str, ...]:
@@ -97,7 +108,7 @@ class Dockerfile:
         images: dict[tuple[str, str | None], None] = {}
         for stage in self.needed(target):
             for name, platform in ((stage.base, stage.platform), *((name, None) for name in stage.takes_from)):
-                if self._earlier(name, stage) is None and name != "scratch":
+                if self.earlier(name, stage) is None and name != "scratch":
                     images[name, platform] = None
         return tuple(images)
 
@@ -106,25 +117,31 @@ class Dockerfile:
         return any(stage.adds_remote for stage in self.needed(target))
 
     def check_target(self, target: str | None, where: str) -> None:
-        """Refuse a target that is no stage.
+        """Refuse a target that is no stage, or is given by its number, which no builder takes for a target.
 
         Raises:
             SpecError: there is no such stage; says which there are.
         """
-        if target is None or self.stage(target) is not None:
+        found = None if target is None else self.stage(target)
+        if target is None or (found is not None and not _NUMBER.fullmatch(target)):
             return
         names = [stage.name for stage in self.stages if stage.name]
         mend = did_you_mean(target, names) if names else "name a stage with FROM … AS, or drop target="
+        if found is not None:
+            mend = f"target={found.name!r}" if found.name else f"name it: FROM {found.base} AS …"
         raise SpecError(
             f"target {target!r} is no stage of {where}",
             saw="stages: " + (", ".join(names) if names else "none has a name"),
             mend=mend,
         )
 
-    def _earlier(self, name: str, stage: Stage) -> Stage | None:
-        """Find the stage that a name means; a stage sees only those before it."""
-        found = self.stage(name)
-        return found if found is not None and found.index < stage.index else None
+    def _find(self, name: str, before: int) -> Stage | None:
+        # A name that is given twice means the last stage of that name.
+        for stage in reversed(self.stages[:before]):
+            if stage.name is not None and stage.name.lower() == name.lower():
+                return stage
+        number = _NUMBER.fullmatch(name)
+        return self.stages[int(number[1])] if number and int(number[1]) < before else None
 
 
 def parse(text: str, build_args: Mapping[str, str] | None = None) -> Dockerfile:
@@ -140,140 +157,107 @@ def parse(text: str, build_args: Mapping[str, str] | None = None) -> Dockerfile:
 # Each of a suite's tests may name the same Dockerfile.
 @functools.lru_cache(maxsize=256)
 def _parsed(text: str, given: FrozenMapping[str, str]) -> Dockerfile:
+    head: list[Instruction] = []
+    parts: list[list[Instruction]] = []
+    for instruction in read(text).instructions:
+        if _is_stage(instruction):
+            parts.append([])
+        (parts[-1] if parts else head).append(instruction)
     known: dict[str, str] = {}
-    in_stage: dict[str, str] = {}
-    stages: list[Stage] = []
-    for line, keyword, rest in _instructions(text):
-        if keyword == "ARG" and not stages:
-            known.update(_arguments(rest, given, known))
-        elif keyword == "FROM" and (match := _FROM.fullmatch(rest.strip())):
-            platform = _expand(match[1].strip("\"'"), known) if match[1] else None
-            stages.append(Stage(len(stages), match[3], _expand(match[2], known), (), line, platform))
-            in_stage = dict(known)
-        elif keyword == "ARG":
-            in_stage.update(_arguments(rest, given, in_stage, unsure=True))
-        elif keyword == "ENV":
-            for word in rest.split():
-                in_stage.pop(word.partition("=")[0], None)
-        elif stages and (sources := _sources(keyword, rest)):
-            taken = tuple(_expand(each, in_stage, unsure=True) for each in sources)
-            stages[-1] = replace(stages[-1], takes_from=stages[-1].takes_from + taken)
-        elif stages and keyword == "ADD":
-            added = [_expand(each, in_stage, unsure=True) for each in _copied(rest)]
-            stages[-1] = replace(stages[-1], adds_remote=stages[-1].adds_remote or any(map(_REMOTE.match, added)))
-    return Dockerfile(tuple(stages))
+    for instruction in head:
+        if instruction.keyword == "ARG":
+            _declare(instruction, given, known, _of_the_head(known))
+    found = Dockerfile((), tuple(head), FrozenMapping(known))
+    for part in parts:
+        found = Dockerfile((*found.stages, _stage(found, part, given)), found.head, found.known)
+    return found
 
 
-def _sources(keyword: str, rest: str) -> list[str]:
-    if keyword in ("COPY", "ADD"):
-        return [value for name, value in _flags(rest) if name == "from"]
-    mounts = [value for name, value in _flags(rest) if keyword == "RUN" and name == "mount"]
-    options = [option.partition("=") for mount in mounts for option in mount.split(",")]
-    return [value.strip("\"'") for name, _, value in options if name == "from"]
+def _is_stage(instruction: Instruction) -> bool:
+    words = instruction.words
+    return instruction.keyword == "FROM" and (len(words) == 1 or (len(words) == 3 and words[1].upper() == "AS"))
 
 
-def _flags(rest: str) -> Iterator[tuple[str, str]]:
-    """Give the flags of an instruction, which stand before everything else in it."""
-    for word in rest.split():
-        if not word.startswith("--"):
-            return
-        name, _, value = word.removeprefix("--").partition("=")
-        yield name, value.strip("\"'")
+def _stage(before: Dockerfile, part: list[Instruction], given: Mapping[str, str]) -> Stage:
+    start, *body = part
+    lookup = _of_the_head(before.known)
+    base = _put_in(start.words[0], lookup, start.escape)
+    platform = next((_put_in(each, lookup, start.escape) for each in start.flag("platform")), None)
+    index = len(before.stages)
+    under = before._find(base, index)  # noqa: SLF001  - its own kind
+    triggers = under.triggers if under else ()
+    takes_from, adds_remote = _taken([*triggers, *body], given, before.known)
+    name = start.words[2] if len(start.words) > 1 else None
+    return Stage(index, name, base, takes_from, start.line, platform, adds_remote, start, tuple(body))
 
 
-def _arguments(
-    rest: str, given: Mapping[str, str], known: Mapping[str, str], *, unsure: bool = False
-) -> Iterator[tuple[str, str]]:
-    for word in rest.split():
-        name, has_default, default = word.partition("=")
+def _taken(
+    instructions: list[Instruction], given: Mapping[str, str], known: Mapping[str, str]
+) -> tuple[tuple[str, ...], bool]:
+    """Find what a stage takes from other stages and images, and whether it may take something from a URL."""
+    values = dict(known)
+    takes_from: list[str] = []
+    adds_remote = False
+    for each in instructions:
+        lookup = _of_a_stage(values)
+        if each.keyword == "ARG":
+            _declare(each, given, values, lookup)
+        elif each.keyword == "ENV":
+            for word in name_words(each.rest, each.escape):
+                values.pop(word.partition("=")[0], None)
+        elif names := taken_from(each):
+            takes_from += [_put_in(name, lookup, each.escape) for name in names]
+        elif each.keyword == "ADD":
+            added = [_put_in(source, lookup, each.escape) for source in sources(each)]
+            adds_remote = adds_remote or any(map(_REMOTE.match, added))
+    return tuple(takes_from), adds_remote
+
+
+def taken_from(instruction: Instruction) -> list[str]:
+    """Give the names of the stages and images that an instruction copies or mounts from, as they stand there."""
+    if instruction.keyword in ("COPY", "ADD"):
+        return [name for name in instruction.flag("from") if name]
+    if instruction.keyword != "RUN":
+        return []
+    fields = [field for mount in instruction.flag("mount") for field in mount_fields(mount)]
+    return [field.value for field in fields if field.key == "from" and field.value]
+
+
+def sources(instruction: Instruction) -> list[str]:
+    """Give the sources of a `COPY` or `ADD` that are no heredocs, as they stand there."""
+    return [word for word in instruction.words[:-1] if heredoc(word) is None]
+
+
+def declared(instruction: Instruction) -> Iterator[tuple[str, str | None]]:
+    """Give the names that an `ARG` declares, each with its default, if it has one, as it stands there."""
+    for word in name_words(instruction.rest, instruction.escape):
+        name, equals, default = word.partition("=")
+        yield name, default if equals else None
+
+
+def _declare(instruction: Instruction, given: Mapping[str, str], values: dict[str, str], lookup: Lookup) -> None:
+    for name, default in declared(instruction):
         if name in given:
-            yield name, given[name]
-        elif has_default:
-            yield name, _expand(default.strip("\"'"), known, unsure=unsure)
+            values[name] = given[name]
+        elif default is not None:
+            values[name] = _put_in(default, lookup, instruction.escape)
 
 
-def _expand(word: str, known: Mapping[str, str], *, unsure: bool = False) -> str:
-    """Put the variables in.
-
-    Args:
-        word: what they stand in.
-        known: their values.
-        unsure: whether one that is not known may have a value all the same, as in a stage. It stays as it is, and
-            so may mean anything.
-    """
-
-    def value(match: re.Match[str]) -> str:
-        name, rule, other = match[1] or match[2], match[3], _expand(match[4] or "", known, unsure=unsure)
-        if name not in known and (unsure or _PLATFORM_ARG.fullmatch(name)):
-            return match[0]
-        found = known.get(name)
-        counts_as_set = bool(found) if (rule or "").startswith(":") else found is not None
-        if rule and rule.endswith("-"):
-            return found if counts_as_set and found is not None else other
-        if rule:
-            return other if counts_as_set else ""
-        return found or ""
-
-    return _VARIABLE.sub(value, word)
+def _of_the_head(known: Mapping[str, str]) -> Lookup:
+    """Look variables up where only the builder's own are not known."""
+    return lambda name: known.get(name, UNKNOWN if PLATFORM_ARG.fullmatch(name) else None)
 
 
-def _instructions(text: str) -> Iterator[tuple[int, str, str]]:
-    """Give each instruction with the number of its first line; comments and heredoc bodies are left out."""
-    lines = _lines(text)
-    escape = _escape_character(lines)
-    number = 0
-    while number < len(lines):
-        first, number = number, number + 1
-        line = lines[first].strip()
-        if not line or line.startswith("#"):
-            continue
-        while _continues(line, escape) and number < len(lines):
-            following = lines[number].rstrip()
-            number += 1
-            if following and not following.lstrip().startswith("#"):
-                line = line[:-1] + following
-        keyword, _, rest = re.sub(r"\s", " ", line).partition(" ")
-        keyword = keyword.upper()
-        if keyword in _WITH_HEREDOC:
-            number = _after_heredocs(lines, number, rest)
-        yield first + 1, keyword, rest
+def _of_a_stage(known: Mapping[str, str]) -> Lookup:
+    """Look variables up where an image may have set others; what is not known may mean anything."""
+    return lambda name: known.get(name, UNKNOWN)
 
 
-def _after_heredocs(lines: list[str], number: int, rest: str) -> int:
-    for heredoc in _heredocs(rest):
-        while number < len(lines) and not _ends(heredoc, lines[number].removesuffix("\r")):
-            number += 1
-        number += 1
-    return number
-
-
-def _heredocs(rest: str) -> list[re.Match[str]]:
-    return [match for word in _WORD.findall(rest) if (match := _HEREDOC.fullmatch(word))]
-
-
-def _ends(heredoc: re.Match[str], line: str) -> bool:
-    return (line.lstrip("\t") if heredoc[1] else line) == heredoc[3]
-
-
-def _continues(line: str, escape: str) -> bool:
-    """Tell whether the next line belongs to this one; an escape character that is itself escaped says nothing."""
-    return line.endswith(escape) and not line.endswith(escape * 2)
-
-
-def _lines(text: str) -> list[str]:
-    # Not splitlines(): to the builder a form feed, or Unicode's line separator, is a character like others.
-    return text.removeprefix("\N{BYTE ORDER MARK}").split("\n")
-
-
-def _escape_character(lines: list[str]) -> str:
-    """Read the `# escape=` directive, which can only stand before everything else."""
-    for line in lines:
-        match = _DIRECTIVE.fullmatch(line.strip())
-        if match is None:
-            break
-        if match[1].lower() == "escape":
-            return match[2]
-    return "\\"
+def _put_in(word: str, lookup: Lookup, escape: str) -> str:
+    try:
+        return expand(word, lookup, escape).text
+    except BadWordError:
+        return word
 
 
 def copies(text: str, name: str) -> bool:
@@ -284,34 +268,29 @@ def copies(text: str, name: str) -> bool:
         name: the file's name.
     """
     return any(
-        _may_mean(source, name)
-        for _, keyword, rest in _instructions(text)
-        if keyword in ("COPY", "ADD") and not _sources(keyword, rest)
-        for source in _copied(rest)
+        _may_mean(source, name, each.escape)
+        for each in read(text).instructions
+        if each.keyword in ("COPY", "ADD") and not taken_from(each)
+        for source in sources(each)
     )
 
 
-def _copied(rest: str) -> list[str]:
-    """Give the sources of a `COPY` or `ADD`, written as words or as a JSON list."""
-    words = re.sub(r"^(?:--\S+\s+)*", "", rest.strip())
+def _may_mean(source: str, name: str, escape: str) -> bool:
+    # Variables are not put in here.
     try:
-        return [str(each) for each in json.loads(words)][:-1] if words.startswith("[") else words.split()[:-1]
-    except ValueError:
-        return words.split()[:-1]
-
-
-def _may_mean(source: str, name: str) -> bool:
-    path = posixpath.normpath("/" + source).strip("/")
-    # Variables are not put in here, and the engine's character classes are not Python's.
-    return not path or "$" in path or "[" in path or fnmatch.fnmatchcase(name, path)
+        path, settled = expand(source, lambda _: UNKNOWN, escape)
+    except BadWordError:
+        return True
+    found = patterns.of_source(path)
+    return found is None or not settled or any(re.fullmatch(patterns.regex(each), name) for each in found)
 
 
 def needs_buildkit(text: str) -> bool:
     """Tell whether there is a heredoc, or a flag that the classic builder does not have."""
     return any(
-        _heredocs(rest) or any(name not in ("chown", "from") for name, _ in _flags(rest))
-        for _, keyword, rest in _instructions(text)
-        if keyword in _WITH_HEREDOC
+        each.heredocs or any(flag.name not in ("chown", "from") for flag in each.flags)
+        for each in read(text).instructions
+        if each.keyword in WITH_HEREDOC
     )
 
 
@@ -324,9 +303,9 @@ def without_unneeded_stages(text: str, target: str | None, build_args: Mapping[s
     found = parse(text, build_args)
     needed = found.needed(target)
     names = [target or "", *(name for stage in needed for name in (stage.base, *stage.takes_from))]
-    if any(name.isdigit() for name in names):
+    if any(map(_NUMBER.fullmatch, names)):
         return text
-    lines = _lines(text)
+    lines = text.split("\n")
     kept = {stage.index for stage in needed}
     ends = [stage.line - 1 for stage in found.stages[1:]] + [len(lines)]
     for stage, end in zip(found.stages, ends, strict=True):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_dockerkit._names import FINGERPRINT_LABEL, nearest
-from pytest_dockerkit._spec import checks
+from pytest_dockerkit._spec import cache, checks
 from pytest_dockerkit._spec.dockerfile import Dockerfile, parse
 from pytest_dockerkit._spec.refs import FixtureRef, ImageHandle
 from pytest_dockerkit._spec.secret import Secret, masked_repr
@@ -26,6 +26,13 @@ _REFERENCE = re.compile(
     r"|(?:sha256:)?[a-f0-9]{12,64}"
 )
 
+#: `ssh=` of this value is the agent that `SSH_AUTH_SOCK` names.
+SSH_AGENT = "default"
+
+#: What can stand in `RUN --mount=type=secret,id=…`, where commas, quotes and blanks part the words.
+_SECRET_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSpec:
@@ -38,14 +45,17 @@ class ImageSpec:
         dockerfile_text: the Dockerfile's own text, in place of a file.
         target: the stage to build; None builds the last.
         build_args: values for the Dockerfile's `ARG`s.
-        build_secrets: what `RUN --mount=type=secret` may read while it builds, by its id.
+        build_secrets: what `RUN --mount=type=secret` may read while it builds, by its id: a `Secret`, the `Path` of a
+            file, or as a text the name of an environment variable. Read when a build is really made.
         platform: such as "linux/arm64"; None is the engine's own.
         labels: labels beside the plugin's own.
         tags: further names for the image.
-        cache_from: images whose layers may be used again.
-        cache_to: where layers are kept for other machines.
+        cache_from: where layers may be taken from: an image, or as buildx writes it, `type=local,src=path`.
+        cache_to: where layers are kept for other machines: `type=inline`, `type=registry,ref=…`,
+            `type=local,dest=path`.
         pull: when base images are pulled: `missing` (or what the run's option says), `always` or `never`.
-        ssh: the ssh agent or key that `RUN --mount=type=ssh` may use.
+        ssh: what `RUN --mount=type=ssh` may use: "default" is the agent that runs, else the path of a key or of an
+            agent's socket.
 
     Raises:
         SpecError: a value has the wrong type or contradicts another.
@@ -63,12 +73,12 @@ class ImageSpec:
     cache_from: Sequence[str] = ()
     cache_to: Sequence[str] = ()
     pull: str = "missing"
-    ssh: str | None = None
+    ssh: str | Path | None = None
 
     @without_our_frames
     def __post_init__(self) -> None:
         self._check_source()
-        for name in ("target", "platform", "ssh"):
+        for name in ("target", "platform"):
             if getattr(self, name) is not None:
                 checks.text(name, getattr(self, name), f'{name}="…"')
         for name in ("build_args", "labels"):
@@ -80,11 +90,16 @@ class ImageSpec:
             object.__setattr__(self, name, checks.texts(name, getattr(self, name), f'{name}=["…"]'))
         for tag in self.tags:
             check_reference("tags", tag)
+        for name in ("cache_from", "cache_to"):
+            for entry in getattr(self, name):
+                cache.check_entry(name, entry, check_reference)
         object.__setattr__(self, "build_secrets", _secrets(self.build_secrets))
+        if self.ssh is not None:
+            _check_ssh(self.ssh)
         checks.one_of("pull", self.pull, PULL_POLICIES)
 
     def __repr__(self) -> str:
-        return masked_repr(self, "build_args")
+        return masked_repr(self, "build_args", "build_secrets")
 
     def _check_source(self) -> None:
         if self.build is not None:
@@ -129,8 +144,19 @@ class ImageSpec:
         if self.dockerfile_text is None:
             assert context is not None  # noqa: S101  - _check_source has seen to it
             dockerfile = _existing_dockerfile(context, Path(self.dockerfile))
-        secrets = {key: base / each if isinstance(each, Path) else each for key, each in self.build_secrets.items()}
-        spec = replace(self, build=context, dockerfile=dockerfile, build_secrets=secrets)
+        spec = replace(
+            self,
+            build=context,
+            dockerfile=dockerfile,
+            # Whether they are there matters once it is built: an image that is there already needs none.
+            build_secrets={
+                key: checks.resolved("build_secrets", base, each) if isinstance(each, Path) else each
+                for key, each in self.build_secrets.items()
+            },
+            cache_from=tuple(cache.anchored("cache_from", each, base) for each in self.cache_from),
+            cache_to=tuple(cache.anchored("cache_to", each, base) for each in self.cache_to),
+            ssh=None if self.ssh is None else _anchored_ssh(base, self.ssh),
+        )
         spec.stages().check_target(self.target, spec.where)
         return spec
 
@@ -208,7 +234,32 @@ def _secrets(value: object) -> FrozenMapping[str, Secret | Path | str]:
         # The value is not repeated in the message: it may be the secret itself.
         if not isinstance(key, str) or not isinstance(each, Secret | Path | str):
             raise SpecError("build_secrets= is of the wrong type", saw=f"{type(each).__name__}", mend=example)
+        if not _SECRET_ID.fullmatch(key):
+            raise SpecError(
+                "build_secrets= has an id that no mount can name",
+                saw=repr(key),
+                mend='letters, digits and "_.-/", as in RUN --mount=type=secret,id=npm',
+            )
+        if isinstance(each, str) and not _VARIABLE_NAME.fullmatch(each):
+            raise SpecError(
+                f"build_secrets[{key!r}] is no name of an environment variable",
+                saw=f"a text of {len(each)} characters",
+                mend=f"{example}; a text is never the secret itself",
+            )
     return FrozenMapping(value)
+
+
+def _check_ssh(value: object) -> None:
+    example = 'ssh="default" for the agent that runs, or the path of a key or of an agent\'s socket'
+    if not isinstance(value, Path):
+        checks.text("ssh", value, example)
+    # `--ssh id=path,path`: there is no way to write them otherwise.
+    if "," in str(value) or "=" in str(value):
+        raise SpecError("ssh= takes one key or agent, without an id", saw=repr(str(value)), mend=example)
+
+
+def _anchored_ssh(base: Path, ssh: str | Path) -> str:
+    return ssh if isinstance(ssh, str) and ssh == SSH_AGENT else str(checks.resolved("ssh", base, Path(ssh)))
 
 
 def _existing_directory(base: Path, build: Path) -> Path:

@@ -1,0 +1,180 @@
+"""The command line's BuildKit: `docker buildx build`, or the `docker build` of a client before 23."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from pytest_dockerkit._engine.builders import needs
+from pytest_dockerkit._engine.builders.failure import Failure, failed
+from pytest_dockerkit._engine.builders.handover import handed_over
+from pytest_dockerkit._engine.builders.masks import Mask
+from pytest_dockerkit._engine.builders.places import place_of_line, place_of_step
+from pytest_dockerkit._engine.builders.plain import Plain
+from pytest_dockerkit._engine.builders.process import Commands, lines
+from pytest_dockerkit._engine.builders.staging import staged
+from pytest_dockerkit._engine.builders.tools import Tool, find_tool
+from pytest_dockerkit._engine.context import archive
+from pytest_dockerkit.errors import CapabilityError, DockerkitError, EngineError
+
+if TYPE_CHECKING:
+    from pytest_dockerkit._engine.base import BuildRequest, EngineFacts
+
+#: What says which engine a command talks to; all but those of ours are taken away.
+_OF_THE_ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+
+#: What would make another image of the same request.
+_OF_THE_IMAGE = ("DOCKER_DEFAULT_PLATFORM", "SOURCE_DATE_EPOCH")
+
+
+class NotUsableError(EngineError):
+    """The command ended before it had begun: it could not reach the engine, or does not know what it was told."""
+
+
+class CommandBuilder:
+    """Builds with the command line.
+
+    Attributes:
+        name: what it is called.
+    """
+
+    name = "buildx"
+
+    def __init__(self, facts: EngineFacts, variables: Mapping[str, str]) -> None:
+        """Keep what leads a command to the engine; nothing is looked for yet.
+
+        Args:
+            facts: of the engine.
+            variables: by which the docker command line finds it.
+        """
+        self._facts = facts
+        self._variables = variables
+        self._commands = Commands()
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the environment names a builder of buildx's: then no other takes its place."""
+        return _chosen_builder() is not None
+
+    @property
+    def absent(self) -> str | None:
+        """Why it cannot be used here; None if it can."""
+        if not self._facts.buildkit:
+            return "the engine has no BuildKit"
+        found = find_tool()
+        return None if found.tool is not None else found.saw
+
+    def lacks(self, request: BuildRequest) -> str | None:
+        """Say what of a request it cannot serve."""
+        tool = find_tool().tool
+        if tool is None:
+            return "the command line"
+        text = needs.needed_text(request)
+        if needs.lacks_heredocs(text, self._facts) and not _chosen_builder():
+            return "heredocs"
+        return needs.beyond_a_command(request) or (None if tool.buildx else needs.cache_beyond_references(request))
+
+    def build(self, request: BuildRequest) -> None:
+        """Build, and give the image its tags.
+
+        Raises:
+            BuildError: an instruction failed.
+            CapabilityError: the engine cannot keep layers where they are to be kept.
+            EngineError: the command was killed, or cannot be used.
+        """
+        tool = find_tool().tool
+        assert tool is not None  # noqa: S101  - the ladder has asked
+        mask = Mask(request.secrets)
+        heard = Plain(lambda progress: request.tell(progress._replace(step=mask.text(progress.step))))
+        with handed_over(request) as given, _input(request) as (stdin, where):
+            argv = [*tool.argv, *_options(tool, request), *given.arguments, *where]
+            environment = self._environment()
+            with self._commands.running(
+                argv, environment=environment, stdin=stdin, open_files=given.open_files
+            ) as child:
+                for line in lines(child):
+                    heard.hear(mask(line))
+        if child.returncode != 0:
+            raise _masked(_failure(request, heard, child.returncode, tool), mask)
+
+    def stop(self) -> None:
+        """End the commands that run, in whichever thread; whoever waits for one gets an EngineError."""
+        self._commands.end()
+
+    def _environment(self) -> dict[str, str]:
+        left_out = (*_OF_THE_ENGINE, *_OF_THE_IMAGE)
+        kept = {key: value for key, value in os.environ.items() if key not in left_out}
+        # Without attestations the engine gets an image, and no index of one.
+        return {**kept, "DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1", **self._variables}
+
+
+def _chosen_builder() -> str | None:
+    """Give the builder that the environment names: what it can do is its own."""
+    return os.environ.get("BUILDX_BUILDER")
+
+
+def _options(tool: Tool, request: BuildRequest) -> Iterator[str]:
+    yield "--progress=plain"
+    if tool.buildx:
+        # "default" is the engine itself, whatever `docker buildx use` has chosen.
+        yield from () if _chosen_builder() else ("--builder=default",)
+        yield "--load"
+        yield from (f"--cache-from={each}" for each in request.cache_from)
+        yield from (f"--cache-to={each}" for each in request.cache_to)
+    else:
+        yield from (f"--cache-from={each}" for each in needs.cache_references(request.cache_from))
+    args = request.args if tool.buildx else needs.with_inline_cache(request)
+    yield from (f"--build-arg={key}={value}" for key, value in args.items())
+    yield from (f"--label={key}={value}" for key, value in request.labels.items())
+    yield from (f"--tag={tag}" for tag in request.tags)
+    yield from (f"--target={request.target}",) if request.target else ()
+    yield from (f"--platform={request.platform}",) if request.platform else ()
+    yield from ("--no-cache",) if request.nocache else ()
+
+
+@contextmanager
+def _input(request: BuildRequest) -> Iterator[tuple[IO[bytes] | int, tuple[str, ...]]]:
+    """Give the command's input, and the arguments that tell where the Dockerfile and the context are.
+
+    The context goes in as an archive. A Dockerfile that is no part of it would be seen by the build, where an
+    instruction copies all: then the context lies in a directory for as long, and the Dockerfile outside of it.
+    """
+    context = request.context
+    with archive(context, hide_added=False) as packed:
+        if needs.shows_its_dockerfile(request):
+            with staged(context, packed) as files:
+                yield subprocess.DEVNULL, (f"--file={files.dockerfile}", str(files.context))
+        else:
+            yield packed, (f"--file={context.dockerfile_name}", "-")
+
+
+def _failure(request: BuildRequest, heard: Plain, code: int, tool: Tool) -> DockerkitError:
+    command = " ".join(tool.argv)
+    if code < 0:
+        return EngineError(
+            f"building {request.title} was ended from outside: `{command}` was killed",
+            saw=f"signal {-code}" + (f", while at {heard.last_step}" if heard.last_step else ""),
+            mend="look who ended it; the kernel does when memory runs out",
+        )
+    dockerfile = request.context.dockerfile
+    named = None if heard.line is None else place_of_line(dockerfile, heard.line)
+    place = named or place_of_step(dockerfile, heard.failed_step)
+    failure = failed(request, Failure(heard.reason, heard.failed_step, heard.failed_output, place))
+    if heard.began or isinstance(failure, CapabilityError):
+        return failure
+    return NotUsableError(
+        f"`{command}` cannot be used to build {request.title}",
+        saw=failure.saw,
+        mend="look whether it works by hand: `docker buildx ls`; --dockerkit-builder=buildkit does without it",
+    )
+
+
+def _masked(error: DockerkitError, mask: Mask) -> DockerkitError:
+    """Cover the secrets once more, in what did not come from the command."""
+    error.saw, error.mend, error.details = mask.text(error.saw), mask.text(error.mend), mask.text(error.details)
+    error.what = mask.text(error.what)
+    error.args = (error.what,)
+    return error
