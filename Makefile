@@ -24,6 +24,7 @@ check: .venv/.check  ## lint, types, layers, docs
 
 bench: .venv/.test engine  ## measure
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/context.py
 
 docs: .venv/.check  ## the documentation, served on this machine
 	$(BIN)/mkdocs serve

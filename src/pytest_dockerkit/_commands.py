@@ -6,6 +6,7 @@ They take the settings from where pytest takes them: their own options, then the
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import shlex
 import sys
@@ -16,21 +17,24 @@ import pytest
 
 from pytest_dockerkit import _progress, _run, _screens, _summary
 from pytest_dockerkit._references import References, collect
-from pytest_dockerkit._runtime import locking
+from pytest_dockerkit._runtime import ledger, locking
+from pytest_dockerkit._runtime.image_registry import WARNING, ImageRegistry
+from pytest_dockerkit._runtime.locks import image_lock
 from pytest_dockerkit._runtime.matrix import build_all
 from pytest_dockerkit._runtime.progress import Tasks
 from pytest_dockerkit._runtime.settings import declared_images
 from pytest_dockerkit._spec import lockfile
 from pytest_dockerkit._spec.declared import check_declared
 from pytest_dockerkit._units import show_bytes
-from pytest_dockerkit.errors import DockerkitError, SpecError
+from pytest_dockerkit.errors import BuildError, DockerkitError, SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from pytest_dockerkit._runtime.matrix import Result
     from pytest_dockerkit._runtime.progress import Screen, State
+    from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._runtime.settings import Settings
 
 
@@ -84,13 +88,14 @@ def _take_addopts(config: pytest.Config) -> None:
 # dockerkit build
 
 
-def build(config: pytest.Config, names: Sequence[str], *, quiet: bool) -> int:
+def build(config: pytest.Config, names: Sequence[str], *, quiet: bool, push: bool) -> int:
     """Build the images that the project declares, and print what has become of them.
 
     Args:
         config: the settings.
         names: those to build, with what they stand on; none is all.
         quiet: whether their references alone are printed.
+        push: whether one that the image registry does not take is a failure.
 
     Returns:
         the exit code.
@@ -101,7 +106,7 @@ def build(config: pytest.Config, names: Sequence[str], *, quiet: bool) -> int:
     """
     settings = _run.settings(config)
     wanted = _names(config, settings, names)
-    if settings.image_push and settings.image_registry is None:
+    if push and settings.image_registry is None:
         raise SpecError(
             "there is nowhere to push to",
             saw="--push without an image registry",
@@ -110,33 +115,51 @@ def build(config: pytest.Config, names: Sequence[str], *, quiet: bool) -> int:
     console = _Console(sys.stderr, "off" if quiet else _run.option(config, "progress") or "auto")
     session = _run.session_of(config)
     session.progress = console.tasks
+    warned = False
     try:
-        results = build_all(session, wanted, tell=console.tell)
-        made = all(each.image is not None for each in results.values())
-        passing = [
-            each.name
-            for each in results.values()
-            if each.image and session.ledger.is_open("image", each.image.reference)
-        ]
+        results = {name: _kept(session, each) for name, each in build_all(session, wanted, tell=console.tell).items()}
+        if settings.image_push:
+            _publish(session, results.values())
+        warned = any(line.get("what") == WARNING for line in ledger.read(session.directory))
     finally:
         console.close()
-        lines, left = _summary.finish(session)
+        told, left = _summary.finish(session)
         session.close()
     if quiet:
-        for name in wanted:
-            if (image := results[name].image) is not None and name not in passing:
-                print(image.reference)
+        _print_references([results[name] for name in wanted])
     else:
         _print_table([_row(result) for result in results.values()])
     sys.stdout.flush()
     for result in results.values():
         if result.error is not None:
             console.line(f"\n{result.name}: {_text(result.error)}")
-    for name in passing:
-        console.line(f"\n{name}: its files have changed while it was built, so that the image was not kept")
-    if left:
-        console.line("\n".join(lines))
-    return 0 if made and not passing and not left else 1
+    # The first says in short what the table has said.
+    for line in told[0 if left else 1 :]:
+        console.line(line)
+    made = all(result.image is not None for result in results.values())
+    return 0 if made and not left and not (push and warned) else 1
+
+
+def _kept(session: Session, result: Result) -> Result:
+    """See whether an image outlives the run: one whose files never rest is kept for a run's tests alone."""
+    if result.image is None or not session.ledger.is_open("image", result.image.reference):
+        return result
+    failure = BuildError(
+        f"{result.image.title} was built, and not kept",
+        saw="its files have changed while it was built, twice",
+        mend="leave out what is written there meanwhile, in .dockerignore",
+    )
+    return dataclasses.replace(result, how="failed", image=None, error=failure)
+
+
+def _publish(session: Session, results: Iterable[Result]) -> None:
+    """Push those that were on the engine already; what has just been built was pushed then."""
+    registry = ImageRegistry(session)
+    for result in results:
+        image = result.image
+        if image is not None and result.how == "cached" and image.fingerprint is not None:
+            with image_lock(session.settings, image.fingerprint[:32]):
+                registry.publish(image.reference, image.fingerprint, title=result.name)
 
 
 def _names(config: pytest.Config, settings: Settings, names: Sequence[str]) -> list[str]:
@@ -148,6 +171,12 @@ def _names(config: pytest.Config, settings: Settings, names: Sequence[str]) -> l
             mend='there: [tool.pytest_dockerkit.images], and below it a line such as: api = { target = "api" }',
         )
     return wanted
+
+
+def _print_references(results: Iterable[Result]) -> None:
+    for result in results:
+        if result.image is not None:
+            print(result.image.reference)
 
 
 def _row(result: Result) -> tuple[str, ...]:

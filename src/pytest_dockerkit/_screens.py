@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from pytest_dockerkit._runtime.progress_text import ending_of, line_of, telling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_dockerkit._runtime.progress import State
 
@@ -40,6 +42,13 @@ _SAVE, _RESTORE = "\x1b7", "\x1b8"
 _DOWN = "\x1bD"  # like a line feed, which a terminal driver would make to a return as well
 _UP = "\x1bM"
 _ERASE_LINE, _ERASE_BELOW = "\x1b[K", "\x1b[J"
+
+
+#: What moves the cursor elsewhere: all sequences but those for colours and for the window's title.
+_MOVES = re.compile(r"\x1b(?!\[[\d;]*m|\])")
+
+#: How long nothing must have been written after such a one, in seconds: whoever moves the cursor brings it back.
+_QUIET_S = 0.1
 
 
 class Output(NamedTuple):
@@ -69,10 +78,14 @@ class Live:
     The cursor is left where pytest has put it. Whenever pytest writes meanwhile, the lines make way for it.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, clock: Callable[[], float] = time.monotonic) -> None:
         self._output = output
+        self._clock = clock
         self._lock = threading.RLock()
         self._lines: list[str] = []
+        self._drawn = False
+        #: When somebody was last seen to write elsewhere.
+        self._away: float | None = None
         #: The cursor's column as far as pytest knows it; None where others write as well.
         self._column: int | None = None
         #: What brings back the cursor's state after the end of a full line.
@@ -88,14 +101,18 @@ class Live:
             lines = self._fit(telling(states))
             if lines and not self._lines:
                 self._watch()
-            # Again though nothing has changed where others may have written into it.
-            if lines and (lines != self._lines or self._column is None):
-                self._lines = lines
-                self._draw()
-            elif not lines and self._lines:
-                self._write(_ERASE_BELOW + self._at_the_edge)
-                self._lines = []
+            changed, self._lines = lines != self._lines, lines
+            if not lines:
+                self._erase()
                 self._unwatch()
+                self._away = None
+            elif self._away is None:
+                # Though nothing has changed where others may have written into it.
+                if changed or self._column is None:
+                    self._draw()
+            elif self._clock() - self._away >= _QUIET_S:
+                self._away = None
+                self._draw()
 
     def close(self) -> None:
         """Show nothing more."""
@@ -105,18 +122,18 @@ class Live:
             self._closed = True
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Make way for what is written in the block."""
+    def aside(self, text: str = "") -> Iterator[None]:
+        """Make way for a text that is written in the block."""
         with self._lock:
             with contextlib.suppress(OSError, ValueError):
-                if self._lines:
-                    self._write(_ERASE_BELOW + self._at_the_edge)
+                self._erase()
             try:
                 yield
             finally:
-                with contextlib.suppress(OSError, ValueError):
-                    if self._lines:
-                        self._look()
+                if self._away is not None or _MOVES.search(text):
+                    self._away = self._clock()
+                elif self._lines:
+                    with contextlib.suppress(OSError, ValueError):
                         self._draw()
 
     def _fit(self, states: Sequence[State]) -> list[str]:
@@ -132,7 +149,15 @@ class Live:
             lines.append(f"and {more} more"[: width - 1])
         return lines
 
+    def _erase(self) -> None:
+        if self._drawn:
+            self._drawn = False
+            self._write(_ERASE_BELOW + self._at_the_edge)
+
     def _draw(self) -> None:
+        if not self._drawn:
+            self._look()
+        self._drawn = True
         lines = [self._output.writer.markup(line, cyan=True) + _ERASE_LINE for line in self._lines]
         if self._column != 0:
             # pytest's line is not finished.
@@ -159,7 +184,6 @@ class Live:
         places: list[tuple[Any, str]] = [(self._output.writer, "_file")]
         if self._output.capture == "no":
             places += [(sys, "stdout"), (sys, "stderr")]
-        self._look()
         for owner, name in places:
             file = getattr(owner, name)
             if owner is not sys or (file is not None and file.isatty()):
@@ -194,7 +218,7 @@ class _Watched:
         self._live = live
 
     def write(self, text: str) -> int:
-        with self._live.aside():
+        with self._live.aside(text):
             count: int = self._file.write(text)
             self._file.flush()
             return count

@@ -39,7 +39,7 @@ def finish(session: Session, *, verbose: bool = False) -> tuple[list[str], bool]
     lines = list(ledger.read(session.directory))
     images = _images(lines) if verbose else []
     # What is noted with a sentence of its own, by whichever process, is told once.
-    sentences = list({line["name"]: line["told"] for line in lines if "told" in line}.values())
+    sentences = list({(line["what"], line["name"]): line["told"] for line in lines if "told" in line}.values())
     try:
         session.undo_all()
     except DockerkitError as failure:
@@ -76,10 +76,13 @@ def _images(lines: list[dict[str, Any]]) -> list[str]:
         )
         for line in found.values()
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    # Where nothing was built or pulled, nothing has taken any time.
+    columns = [column for column in zip(*rows, strict=True) if any(column)]
+    widths = [max(map(len, column)) for column in columns]
+    aligned = "<<>>"
     return [
-        f"{what:{widths[0]}}  {title:{widths[1]}}  {took:>{widths[2]}}  {size:>{widths[3]}}".rstrip()
-        for what, title, took, size in rows
+        "   ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, aligned, widths, strict=False)).rstrip()
+        for row in zip(*columns, strict=True)
     ]
 
 

@@ -179,7 +179,8 @@ def _version(_: argparse.Namespace) -> int:
 def _build(arguments: argparse.Namespace) -> int:
     from pytest_dockerkit import _commands
 
-    return _commands.build(_commands.configured(arguments), arguments.names, quiet=arguments.quiet)
+    push = getattr(arguments, _dest("image-push")) is not None
+    return _commands.build(_commands.configured(arguments), arguments.names, quiet=arguments.quiet, push=push)
 
 
 def _lock(arguments: argparse.Namespace) -> int:

@@ -55,6 +55,17 @@ def pytest_configure(config: pytest.Config) -> None:
     _run.checked(config)
 
 
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say which of the declared images are not built, since the environment names others."""
+    images = _run.settings(config).images
+    if not images:
+        return []
+    from pytest_dockerkit._spec.declared import GivenImage
+
+    given = {name: each for name, each in images.items() if isinstance(each, GivenImage)}
+    return [f"dockerkit: image {name} is {each.reference} ({each.variable})" for name, each in given.items()]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Take hold of the terminal, before xdist starts its workers and any output is captured."""

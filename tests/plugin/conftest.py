@@ -166,6 +166,6 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
     """An inner suite, with a state directory of its own, so that it can be seen to be empty afterwards."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "state"))
     # In CI pytest writes its summary out in full: an inner run is to print the same everywhere.
-    for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER"):
+    for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
     return Suite(pytester)

@@ -327,9 +327,11 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             length = dict(headers).get("Content-Length") if self.command == "HEAD" else None
             self.send_header("Content-Length", length or str(len(body)))
             self.send_header("Connection", "close")
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
+            # The engine may have heard enough.
+            with contextlib.suppress(ConnectionError):
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
 
         def log_message(self, *_: object) -> None: ...
 

@@ -15,9 +15,11 @@ from pytest_dockerkit import ImageSpec, Progress, Secret
 from pytest_dockerkit._engine.base import BuildRequest
 from pytest_dockerkit._engine.context import read_context
 from pytest_dockerkit._engine.daemon import Daemon
+from pytest_dockerkit._spec.settled import BaseFacts
 
 RUNGS = ("buildx", "buildkit", "classic")
 BASE = "busybox:stable"
+PYTHON = "python:3-slim"
 
 #: What Docker puts into each container beside its image.
 _DOCKERS = (".dockerenv", "dev", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab", "proc", "sys")
@@ -45,10 +47,10 @@ class Bench:
         made: the names of the images, in the order in which they were asked for.
     """
 
-    def __init__(self, rung: str, root: Path, mark: str | None = None) -> None:
+    def __init__(self, rung: str, root: Path, mark: str | None = None, **engine: str) -> None:
         self.rung = rung
         self.root = root
-        self.daemon = Daemon(builder=rung)
+        self.daemon = Daemon(**engine, builder=rung)
         self.context = root / "my app"
         self.context.mkdir(exist_ok=True)
         self.unique = uuid.uuid4().hex
@@ -74,22 +76,23 @@ class Bench:
             path.write_text(text, encoding="utf-8")
 
     def request(
-        self, dockerfile: str | None = None, secrets: Mapping[str, Secret] | None = None, **fields: Any
+        self, text: str | None = None, /, *, secrets: Mapping[str, Secret] | None = None, **fields: Any
     ) -> BuildRequest:
         """Ask for a build of the context.
 
         Args:
-            dockerfile: the text of its Dockerfile. A line `MARK` is one by which what a failing build leaves is found.
+            text: what to write into its Dockerfile. A line `MARK` is one by which what a failing build leaves is
+                found.
             secrets: the build secrets.
             **fields: those of `ImageSpec`, and those of `BuildRequest` that it does not have.
         """
-        if dockerfile is not None:
-            self.write({"Dockerfile": self.marked(dockerfile)})
-        own = {key: fields.pop(key) for key in ("nocache",) if key in fields}
+        if text is not None:
+            self.write({"Dockerfile": self.marked(text)})
+        own = {key: fields.pop(key) for key in ("nocache", "dockerfile_title", "tell") if key in fields}
         spec = ImageSpec(build=self.context, **fields).anchored(self.root)
         request = BuildRequest(
             title="my app" + (f" (target {spec.target})" if spec.target else ""),
-            context=read_context(spec),
+            context=read_context(spec, dict.fromkeys((BASE, PYTHON), BaseFacts(frozenset(), onbuild=False))),
             target=spec.target,
             args=spec.build_args,
             secrets=secrets or {},
@@ -104,13 +107,13 @@ class Bench:
         )
         return replace(request, **own)
 
-    def marked(self, dockerfile: str) -> str:
+    def marked(self, text: str) -> str:
         """Put the mark in."""
-        return dockerfile.replace("\nMARK\n", f"\nLABEL {self._mark}\n")
+        return text.replace("\nMARK\n", f"\nLABEL {self._mark}\n")
 
-    def build(self, dockerfile: str | None = None, **fields: Any) -> str:
+    def build(self, text: str | None = None, /, **fields: Any) -> str:
         """Build, and give the image's name."""
-        request = self.request(dockerfile, **fields)
+        request = self.request(text, **fields)
         self.made += request.tags
         self.daemon.builder.build(request)
         return request.tags[0]
@@ -141,7 +144,11 @@ class Bench:
                 content = "" if file is None else hashlib.sha256(file.read()).hexdigest()
                 kind = {tarfile.LNKTYPE: "link", tarfile.SYMTYPE: "symlink", tarfile.DIRTYPE: "directory"}
                 found[path] = Entry(
-                    kind.get(each.type, "file"), f"{each.mode & 0o7777:o}", (each.uid, each.gid), each.linkname, content
+                    kind.get(each.type, "file"),
+                    f"{each.mode & 0o7777:o}",
+                    (each.uid, each.gid),
+                    each.linkname,
+                    content,
                 )
         return found
 

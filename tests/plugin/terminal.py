@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -48,6 +49,8 @@ class Terminal:
         os.close(theirs)
         self.raw = b""
         self._open = True
+        #: What was on the screen since something was last looked for.
+        self._seen: list[list[str]] = []
 
     @property
     def rows(self) -> list[str]:
@@ -60,17 +63,19 @@ class Terminal:
         above = ["".join(row[x].data for x in range(self.screen.columns)) for row in self.screen.history.top]
         return "\n".join([*(row.rstrip() for row in above), *self.rows])
 
-    def sees(self, wanted: str | Callable[[list[str]], bool]) -> list[str]:
-        """Wait until a text is on the screen, or the screen is as wanted, and give its rows."""
+    def sees(self, wanted: str | Callable[[list[str]], bool]) -> None:
+        """Wait until a text is on the screen, or the screen is as wanted, if only for a moment."""
         is_there = wanted if callable(wanted) else lambda rows: any(wanted in row for row in rows)
 
         def look() -> Look:
             self.read()
-            return Look(is_there(self.rows) or not self._open)
+            while self._seen:
+                if is_there(self._seen.pop(0)):
+                    return Look(ready=True)
+            return Look(ready=not self._open, seen="the end")
 
-        until_ready(look, timeout_s=PATIENCE_S)
-        assert is_there(self.rows), f"{wanted} is not on the screen:\n" + "\n".join(self.rows)
-        return self.rows
+        seen = until_ready(look, timeout_s=PATIENCE_S)
+        assert seen == Look(ready=True), f"{wanted} is not on the screen:\n{self.text}"
 
     def ends(self) -> int:
         """Wait until the program ends, and give its exit code."""
@@ -99,4 +104,7 @@ class Terminal:
                 some = b""
             self._open = bool(some)
             self.raw += some
-            self._stream.feed(some)
+            # Looked at after each drawing, which ends with the cursor's return: a busy machine shows several at once.
+            for piece in re.split(rb"(?<=\x1b8)", some):
+                self._stream.feed(piece)
+                self._seen.append(self.rows)

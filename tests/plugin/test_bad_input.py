@@ -487,7 +487,7 @@ def test_an_image_that_cannot_be_pulled(suite: Suite) -> None:
         f"""
         the image registry.invalid/some/image:1 is not on the engine and cannot be pulled
         {said}
-          mend: correct the registry's name, or see whether the engine reaches it; or load or build the image first
+          mend: correct the registry's name, or see whether the engine reaches it; or load or build it first
         """
     )
 

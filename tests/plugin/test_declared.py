@@ -121,6 +121,7 @@ def test_the_environment_names_an_image_to_take_in_place_of_building(
         """
     )
     outcome.ended(passed=1)
+    outcome.says("dockerkit: image shop/base is busybox:stable (DOCKERKIT_IMAGE_SHOP_BASE)")
     assert matrix.built() == ["api"]
 
 

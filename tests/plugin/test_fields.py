@@ -635,7 +635,7 @@ def test_a_pull_that_fails_is_told(dockerkit: Kit, unreachable: str) -> None:
     assert "127.0.0.1:1" in caught.value.saw
     assert caught.value.mend == (
         "pull='missing' takes the one that is there; else correct the registry's name, or see whether the engine "
-        "reaches it; or load or build the image first"
+        "reaches it"
     )
     absent = f"dockerkit-absent-{uuid.uuid4().hex[:8]}:1"
     with pytest.raises(ImageNotFoundError) as caught:

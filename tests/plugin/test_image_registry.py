@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(PROGRAM is None, reason=WHY_SKIPPED)
 
 
 class Machine:
-    """A run on a machine of its own: it shares the engine of the others, but none of the images that are built here."""
+    """A run on a machine of its own: it shares the others' engine, but none of the images that are built here."""
 
     def __init__(self, state_dir: Path, run_id: str, process: str, settings: dict[str, Any]) -> None:
         self.session = Session(Settings(state_dir=state_dir, **settings), run_id, process, Deaf())
@@ -161,7 +161,9 @@ def test_a_rebuild_asks_for_nothing_and_pushes(
     machine: Callable[..., Machine], proxy: Proxy, spec: ImageSpec
 ) -> None:
     place = f"{proxy.address}/ci"
-    machine(image_registry=place, image_push=True).build(spec)
+    first = machine(image_registry=place, image_push=True)
+    # By its id, since the next build takes its name.
+    first.names.append(first.build(spec).id)
     pushed, asked = proxy.count("PUT .*/manifests/"), proxy.count("GET .*/blobs/")
     here = machine(image_registry=place, image_push=True, rebuild=True)
     here.build(spec)
@@ -250,7 +252,8 @@ def test_one_that_takes_none_still_gives(
     first = machine(image_registry=place, image_push=True)
     first.build(known)
     first.forget()
-    proxy.fails("^(?:POST|PUT|PATCH)", 1000, 403, '{"errors":[{"code":"DENIED","message":"read only"}]}')
+    denied = '{"errors":[{"code":"DENIED","message":"access is denied"}]}'
+    proxy.fails("^(?:POST|PUT|PATCH)", 1000, 403, denied)
     second = machine(image_registry=place, image_push=True)
     second.build(new_spec())
     refused = proxy.count("^(?:POST|PUT|PATCH)")

@@ -449,13 +449,10 @@ def half_built(docker_client: docker.DockerClient) -> Iterator[str]:
                 docker_client.images.remove(str(each.id))
 
 
-@pytest.mark.parametrize("builder", ["buildkit", "classic"])
-def test_a_failing_instruction_is_told(runs: Runs, context: Path, half_built: str, builder: str) -> None:
-    """The step, what it has printed, and how to see it by hand."""
+def test_a_failing_instruction_is_told(runs: Runs, context: Path, half_built: str) -> None:
+    """Where it stands, what it has printed, and how to see it by hand; on each builder in test_build_failures."""
     run = "RUN echo said; echo 'why it failed' >&2; exit 3"
-    # The classic builder is taken where the whole context is copied, and the Dockerfile is no part of it.
-    copy = "COPY . /app" if builder == "classic" else "COPY unique /app/"
-    text = f"FROM {BASE} AS base\n{half_built}\n{copy}\n{run}\n"
+    text = f"FROM {BASE} AS base\n{half_built}\nCOPY . /app\n{run}\n"
     write(context.parent, docker__Dockerfile=text)
     fields: dict[str, Any] = {
         "build": context,
@@ -465,8 +462,8 @@ def test_a_failing_instruction_is_told(runs: Runs, context: Path, half_built: st
     }
     with pytest.raises(BuildError) as caught:
         runs.build(**fields)
-    step = run if builder == "classic" else f"[3/3] {run}"
-    assert caught.value.what == f"building my app (target base) failed at {step}"
+    where = "../docker/Dockerfile:4 in stage base"
+    assert caught.value.what == f"building my app (target base) failed at {where}: {run}"
     lines = caught.value.saw.splitlines()
     assert sorted(line for line in lines if line in ("said", "why it failed")) == ["said", "why it failed"]
     # The engine's own words, which differ from release to release.

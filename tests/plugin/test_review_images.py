@@ -271,7 +271,7 @@ def test_one_that_cannot_be_pulled_for_the_platform_is_told(run: Callable[..., R
     )
     assert caught.value.mend == (
         "another platform, or none, takes the one that is there; else correct the registry's name, or see whether "
-        "the engine reaches it; or load or build the image first"
+        "the engine reaches it"
     )
 
 

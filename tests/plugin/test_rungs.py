@@ -1,7 +1,7 @@
 """The same cases on every way to build that this machine has, and the table of what each can do.
 
-Each feature is a row of the table in docs/reference/builders.md. What a cell says is tried: what is served is built and
-looked at; what is not is refused, and says why.
+Each feature is a row of the table in docs/reference/builders.md. What a cell says is tried: what is served is built
+and looked at; what is not is refused, and says why.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from typing import Any
 
 import pytest
 
-from pytest_dockerkit import BuildError, CapabilityError, ImageNotFoundError, Secret
+from pytest_dockerkit import BuildError, CapabilityError, Secret
 from pytest_dockerkit._engine.builders.tools import find_tool
 from tests.plugin.registry import PROGRAM, WHY_SKIPPED, Registry
-from tests.plugin.rungs import BASE, RUNGS, Bench, Entry
+from tests.plugin.rungs import BASE, PYTHON, RUNGS, Bench, Entry
 
 PAGE = Path(__file__).parents[2] / "docs/reference/builders.md"
-PYTHON = "python:3-slim"
+
+OTHER = "linux/s390x"
 
 #: Gives another line each time that it is run.
 RANDOM = "cat /proc/sys/kernel/random/uuid > /id"
@@ -41,11 +42,11 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
 
 
 @contextmanager
-def a_registry(bench: Bench) -> Iterator[str]:
-    """Give the address of a registry that the engine reaches."""
+def a_registry(bench: Bench) -> Iterator[Registry]:
+    """Give a registry that the engine reaches."""
     registry = Registry(bench.root / uuid.uuid4().hex)
     try:
-        yield registry.address
+        yield registry
     finally:
         registry.end()
 
@@ -118,7 +119,7 @@ def target(bench: Bench) -> None:
 @feature("`build_args=`", "yes | yes | yes")
 def build_args(bench: Bench) -> None:
     image = bench.build(
-        f"ARG TAG=none\nFROM busybox:$TAG\nMARK\nARG WHO=nobody\nARG EMPTY=full\nCOPY unique /\n"
+        "ARG TAG=none\nFROM busybox:$TAG\nMARK\nARG WHO=nobody\nARG EMPTY=full\nCOPY unique /\n"
         'RUN printf %s "$WHO|$EMPTY" > /who\n',
         build_args={"TAG": BASE.partition(":")[2], "WHO": "you & 'me' = \"ü\"\n--x", "EMPTY": ""},
     )
@@ -141,8 +142,8 @@ def ignore_files(bench: Bench) -> None:
     bench.write({"keep/a": "a", "keep/b": "b", "logs/x": "1", ".dockerignore": "logs\nkeep/*\n!keep/a\n"})
     kept = {"app/.dockerignore", "app/Dockerfile", "app/keep", "app/keep/a", "app/unique"}
     assert set(bench.files(bench.build(text), "app/")) == kept
-    bench.write({"Dockerfile.dockerignore": "*\n!unique\n"})
-    assert set(bench.files(bench.build(text), "app/")) == {"app/unique"}
+    bench.write({"Dockerfile.dockerignore": "*\n!unique\n!Dockerfile\n"})
+    assert set(bench.files(bench.build(text), "app/")) == {"app/unique", "app/Dockerfile"}
 
 
 @feature(
@@ -153,12 +154,13 @@ def ignore_files(bench: Bench) -> None:
 def added_dockerfile(bench: Bench) -> None:
     text = bench.marked(f"FROM {BASE}\nMARK\nCOPY . /app\n")
     (bench.root / "elsewhere.Dockerfile").write_text(text, encoding="utf-8")
-    bench.write({"sub/x": "x"})
-    kept = {"app/sub", "app/sub/x", "app/unique"}
+    bench.write({"sub/x": "x", "Dockerfile": text, ".dockerignore": "# a comment\nDockerfile\n"})
+    kept = {"app/sub", "app/sub/x", "app/unique", "app/.dockerignore"}
     assert set(bench.files(bench.build(dockerfile="../elsewhere.Dockerfile"), "app/")) == kept
     assert set(bench.files(bench.build(dockerfile_text=text), "app/")) == kept
-    bench.write({"Dockerfile": text, ".dockerignore": "Dockerfile\n.dockerignore\n"})
     assert set(bench.files(bench.build(), "app/")) == kept
+    bench.write({".dockerignore": "Dockerfile\n.dockerignore\n"})
+    assert set(bench.files(bench.build(), "app/")) == kept - {"app/.dockerignore"}
 
 
 @feature("modes, links, empty directories, names with spaces and of other scripts", "yes | yes | yes")
@@ -199,10 +201,27 @@ def files(bench: Bench) -> None:
     assert {each.owner for each in found.values()} == {(0, 0)}
 
 
-@feature("`platform=`", "yes | yes | yes")
+@feature("`platform=`", "yes | yes | yes", registry=True)
 def platforms(bench: Bench) -> None:
-    image = bench.build("FROM scratch\nMARK\nCOPY unique /\n", platform="linux/arm64")
-    assert bench.client.api.inspect_image(image)["Architecture"] == "arm64"
+    """That of the engine, and another, whose base was pulled before, as the plugin does."""
+    own = f"{bench.daemon.facts.os}/{bench.daemon.facts.arch}"
+    image = bench.build(f"FROM {BASE}\nMARK\nCOPY unique /\nRUN true\n", platform=own)
+    assert bench.client.api.inspect_image(image)["Architecture"] == bench.daemon.facts.arch
+    with a_registry(bench) as registry:
+        base = f"{registry.address}/arm:1"
+        registry.put("arm:1", bench.unique, platforms=(OTHER,))
+        bench.made.append(base)
+        bench.daemon.images.pull(base, OTHER)
+        image = bench.build(f"FROM {base}\nMARK\nCOPY unique /\n", platform=OTHER)
+    assert bench.client.api.inspect_image(image)["Architecture"] == "s390x"
+
+
+@feature(
+    "`platform=` of another kind of machine, `FROM scratch`", "yes | yes | no", "platform= of another kind of machine"
+)
+def platform_of_scratch(bench: Bench) -> None:
+    image = bench.build("FROM scratch\nMARK\nCOPY unique /\n", platform=OTHER)
+    assert bench.client.api.inspect_image(image)["Architecture"] == "s390x"
 
 
 @feature("`--dockerkit-rebuild`", "yes | yes | yes")
@@ -227,7 +246,7 @@ def failures(bench: Bench) -> None:
 
 @feature("progress: the step, and its number of how many", "yes | yes | yes")
 def progress(bench: Bench) -> None:
-    bench.build(f"FROM {BASE} AS api\nMARK\nCOPY unique /\nRUN true # {bench.unique}\n")
+    bench.build(f"FROM {BASE} AS base\nMARK\nFROM base AS api\nCOPY unique /\nRUN true # {bench.unique}\n")
     told = next(each for each in bench.told if "RUN" in each.step)
     assert re.fullmatch(rf"\[api \d/\d\] RUN true # {bench.unique}", told.step)
     assert told.number == told.total
@@ -237,7 +256,7 @@ def progress(bench: Bench) -> None:
 def cache_from(bench: Bench) -> None:
     """Also one that another machine has pushed; without it the instruction is run once more."""
     with a_registry(bench) as registry:
-        reference = f"{registry}/app:cache"
+        reference = f"{registry.address}/app:cache"
         text = f"FROM {BASE}\nMARK\nCOPY unique /\nRUN {RANDOM} # {bench.unique}\n"
         inline = [] if bench.rung == "classic" else ["type=inline"]
         first = bench.build(text, cache_to=inline, tags=[reference])
@@ -249,7 +268,7 @@ def cache_from(bench: Bench) -> None:
         assert bench.text(second, "/id") != written
         bench.forget(second)
         for entry in (reference, f"type=registry,ref={reference}"):
-            again = bench.build(text, cache_from=[f"{registry}/app:none", entry])
+            again = bench.build(text, cache_from=[f"{registry.address}/app:none", entry])
             assert bench.text(again, "/id") == written
             bench.forget(again)
             if bench.daemon.images.find(reference):
@@ -272,7 +291,8 @@ def cache_inline(bench: Bench) -> None:
 )
 def cache_registry(bench: Bench) -> None:
     with a_registry(bench) as registry:
-        _cache_round_trip(bench, f"type=registry,ref={registry}/cache:1,mode=max", f"type=registry,ref={registry}/cache:1")
+        place = f"type=registry,ref={registry.address}/cache:1"
+        _cache_round_trip(bench, f"{place},mode=max", place)
 
 
 @feature("`cache_to=`, `cache_from=` of `type=local`", "with the plugin ¹ | no | no", "cache_")
@@ -326,7 +346,8 @@ def ssh(bench: Bench) -> None:
 def mounts(bench: Bench) -> None:
     image = bench.build(
         f"FROM {BASE} AS other\nMARK\nRUN echo other > /file\nFROM {BASE}\nMARK\n"
-        "RUN --mount=type=bind,source=unique,target=/mnt/unique --mount=type=bind,from=other,source=/file,target=/o \\\n"
+        "RUN --mount=type=bind,source=unique,target=/mnt/unique \\\n"
+        "    --mount=type=bind,from=other,source=/file,target=/o \\\n"
         f"    --mount=type=cache,target=/cache,id={bench.unique} --mount=type=tmpfs,target=/tmp \\\n"
         "    cat /mnt/unique /o > /seen; echo kept > /cache/x; touch /tmp/gone\n"
         f"RUN --mount=type=cache,target=/cache,id={bench.unique} cat /cache/x >> /seen\n"
@@ -341,7 +362,7 @@ def copy_chmod(bench: Bench) -> None:
     assert bench.files(image, "mine")["mine"].mode == "711"
 
 
-@feature("`ARG TARGETARCH` and the like, set by the builder", "yes | yes | no", "ARG TARGETARCH")
+@feature("`ARG TARGETARCH` and the like, set by the builder", "yes | yes | no", "ARG BUILDPLATFORM")
 def platform_args(bench: Bench) -> None:
     image = bench.build(
         f"FROM --platform=$BUILDPLATFORM {BASE}\nMARK\nARG TARGETARCH\nCOPY unique /\nRUN echo $TARGETARCH > /arch\n"
@@ -418,8 +439,8 @@ LABEL "a b"="c"
 """
 
 
-@pytest.mark.parametrize("added", [False, True])
-def test_the_same_request_gives_the_same_content_on_each_rung(tmp_path: Path, *, added: bool) -> None:
+@pytest.mark.parametrize("ignored", ["", "node_modules\n", "Dockerfile\n", "Dockerfile\n.dockerignore\n"])
+def test_the_same_request_gives_the_same_content_on_each_rung(tmp_path: Path, ignored: str) -> None:
     """Files with their modes, owners, links and contents, and the configuration; also of an added Dockerfile."""
     mark = uuid.uuid4().hex
     seen: dict[str, tuple[dict[str, Entry], dict[str, Any]]] = {}
@@ -432,8 +453,8 @@ def test_the_same_request_gives_the_same_content_on_each_rung(tmp_path: Path, *,
             (bench.context / "sub/link").symlink_to("deep/ü x")
             (bench.context / "sub/empty").mkdir()
             subprocess.run(["tar", "-C", bench.context, "-cf", bench.context / "packed.tar", ".hidden"], check=True)
-        bench.write({".dockerignore": "Dockerfile\n.dockerignore\n"} if added else {})
-        fields = {"labels": {"given": "1"}, "build_args": {"unused": "1"}}
+        bench.write({".dockerignore": ignored} if ignored else {})
+        fields: dict[str, Any] = {"labels": {"given": "1"}, "build_args": {"unused": "1"}}
         try:
             if bench.absent is None and bench.daemon.builder.lacks(bench.request(**fields)) is None:
                 image = bench.build(**fields)
@@ -444,9 +465,11 @@ def test_the_same_request_gives_the_same_content_on_each_rung(tmp_path: Path, *,
     (_, first), *others = seen.items()
     for _, other in others:
         assert other[1] == first[1]
-        assert {path: each for path, each in other[0].items() if first[0].get(path) != each} == {
-            path: each for path, each in first[0].items() if other[0].get(path) != each
-        } == {}
+        assert (
+            {path: each for path, each in other[0].items() if first[0].get(path) != each}
+            == {path: each for path, each in first[0].items() if other[0].get(path) != each}
+            == {}
+        )
 
 
 # Which rung

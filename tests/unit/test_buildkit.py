@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+from pytest_dockerkit import Progress
 from pytest_dockerkit._engine.buildkit import Trace
 
 
@@ -26,9 +27,9 @@ def whole(number: int, value: int) -> bytes:
     return varint(number << 3) + varint(value)
 
 
-def vertex(digest: str, name: str = "", error: str = "") -> bytes:
+def vertex(digest: str, name: str = "", error: str = "", *, started: bool = True) -> bytes:
     """Encode a Vertex; the fields that are not of use stand between those that are."""
-    times = block(5, whole(1, 1700000000) + whole(2, 999999999)) + block(6, b"")
+    times = (block(5, whole(1, 1700000000) + whole(2, 999999999)) + block(6, b"")) if started else b""
     message = block(1, digest) + block(2, "sha256:input") + block(3, name) + whole(4, 1) + times
     return block(1, message + (block(7, error) if error else b""))
 
@@ -101,3 +102,26 @@ def test_a_step_without_a_name_or_a_log_without_text_does_no_harm() -> None:
     trace = heard(block(1, block(1, "sha256:1")) + block(3, block(1, "sha256:1")) + block(1, b"") + whole(1, 5))
     assert trace.names == {"sha256:1": "", "": ""}
     assert trace.logs == {"sha256:1": b""}
+
+
+def test_each_step_is_told_of_once_when_it_begins() -> None:
+    told: list[Progress] = []
+    trace = Trace(told.append)
+    for message in (
+        vertex("sha256:1", "[api  1/2] FROM x", started=False)
+        + vertex("sha256:2", "[api 2/2] RUN a   b", started=False),
+        vertex("sha256:1", "[api  1/2] FROM x"),
+        vertex("sha256:2", "[api 2/2] RUN a   b") + vertex("sha256:1", "[api  1/2] FROM x"),
+        vertex("sha256:3", "exporting to image"),
+    ):
+        trace.hear(base64.b64encode(message).decode())
+    assert told == [
+        Progress("[api 1/2] FROM x", 1, 2),
+        Progress("[api 2/2] RUN a b", 2, 2),
+        Progress("exporting to image"),
+    ]
+
+
+def test_of_an_endless_output_the_end_is_kept() -> None:
+    trace = heard(vertex("sha256:1", "RUN yes", error="no"), *(log("sha256:1", b"yes\n" * 5000) for _ in range(5)))
+    assert len(trace.failed_output) == 64 * 1024

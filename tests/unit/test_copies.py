@@ -28,6 +28,12 @@ NAME = ".dockerkit.3e9dc887e2ff.Dockerfile"
         'COPY [".", "/app"]',
         'COPY --chown=1 [".", "/app"]',
         "COPY \\\n  . /app",
+        "COPY ${SOURCE%/} /app",
+        "COPY '.' /app",
+        "COPY --from= . /app",
+        "COPY .dockerki[a-z].* /app",
+        "COPY .dockerkit.?????????????Dockerfile /app",
+        "COPY [a /app",
     ],
 )
 def test_these_may_copy_it(instruction: str) -> None:
@@ -46,6 +52,9 @@ def test_these_may_copy_it(instruction: str) -> None:
         "COPY --from=build . .",
         "COPY --from=build /app .",
         "RUN cp . /app",
+        "COPY <<EOF /app\n.\nEOF",
+        "COPY .dockerki[^a-z].* /app",
+        "COPY .dockerkit.\\\\* /app",
         "# COPY . .",
     ],
 )

@@ -53,7 +53,7 @@ CORPUS = [
     # Flags.
     "FROM --platform=$BUILDPLATFORM a AS b\n",
     "FROM a\nCOPY --from=b --chown=1:1 --chmod=0755 --link x y\n",
-    'FROM a\nCOPY --from="b" --chown=\'1\' x y\n',
+    "FROM a\nCOPY --from=\"b\" --chown='1' x y\n",
     'FROM a\nCOPY --from=b" c"d x y\n',
     "FROM a\nCOPY --from=b\\ c x y\n",
     "FROM a\nCOPY \\\n  --from=b \\\n  x y\n",
@@ -99,10 +99,10 @@ CORPUS = [
     "FROM a\nRUN <<E <<E\n1\nE\n2\nE\nRUN x\n",
     "# escape=`\nFROM a\nRUN <<E `\n x\nq\nE\n",
     # Names and values.
-    'FROM a\nENV a=b c="d e" f\\ g=h i=\'j k\'\n',
+    "FROM a\nENV a=b c=\"d e\" f\\ g=h i='j k'\n",
     "FROM a\nENV a b c\nENV a   b  c\n",
     'FROM a\nENV a="b \\" c" d=\\\ne\n',
-    'FROM a\nENV a= b="" c=\'\'\n',
+    "FROM a\nENV a= b=\"\" c=''\n",
     "# escape=`\nFROM a\nENV a=b` c d=\\e\n",
     "ARG a\nARG b=c d\nFROM a\nARG e=\"f g\" h='i j' k=\\ l\n",
     'FROM a\nLABEL a=b "c d"=e\nLABEL x y z\n',
@@ -114,10 +114,24 @@ CORPUS = [
 
 #: What mutations put in.
 PIECES = [
-    "\\\n", " \\\n", "\n", "\r\n", " ", "\t", "\\", "`", "#", "# c\n", "\n#\n", "'", '"', "$", "${", "}", "<<", "<<E", "<<-E",
-    "\nE\n", "E", "[", "]", '["a", "b"]', ",", "--", " --from=b ", " --mount=from=c,target=/x ", "=", "a", "x y", "\u00e9",
-    "\u2003", "\x0b", "\nCOPY a b\n", "\nRUN x\n", "\nFROM b\n", "\nENV a=b\n", "\nONBUILD ", "\\\\",
-]  # fmt: skip
+    *("\\\n", " \\\n", "\n", "\r\n", " ", "\t", "\\", "\\\\", "`", "#", "# c\n", "\n#\n", "'", '"', "$", "${", "}"),
+    *(
+        "<<",
+        "<<E",
+        "<<-E",
+        "\nE\n",
+        "E",
+        "[",
+        "]",
+        '["a", "b"]',
+        ",",
+        "--",
+        " --from=b ",
+        " --mount=from=c,target=/x ",
+    ),
+    *("=", "a", "x y", "\u00e9", "\u2003", "\x0b"),
+    *("\nCOPY a b\n", "\nRUN x\n", "\nFROM b\n", "\nENV a=b\n", "\nONBUILD "),
+]
 
 
 def theirs(text: str) -> list[tuple[Any, ...]]:
@@ -191,9 +205,10 @@ def mutated(text: str, chance: random.Random) -> str:
 def comparable(text: str) -> bool:
     """Tell whether the parser that `dockerfile` has is the newest one's equal for a text.
 
-    It is of BuildKit 0.12. `<< EOF` began no heredoc then, nor was `${x#y}` known, what followed a JSON list was
-    passed over, the escape directive did not hold for flags, nor did all white space stand before a directive. Flags it reads byte by byte,
-    as BuildKit still does: what is not ASCII in them is broken there, and the build fails.
+    It is of BuildKit 0.12. `<< EOF` began no heredoc then, nor was `${x#y}` known; what followed a JSON list was
+    passed over; the escape directive did not hold for flags; less white space was allowed before a directive.
+    Flags it reads byte by byte, as BuildKit still does: what is not ASCII in them is broken there, and no build
+    goes well with it.
     """
     escape = next((value for name, value in read(text).directives if name == "escape"), "\\")
     return not re.match(r"(?:\s*#[^\n]*\n)*\s*#[ \t]*[^\x00-\x7f\x0b]*[\x0b\u2003]", text) and not any(

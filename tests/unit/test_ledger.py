@@ -24,6 +24,11 @@ def test_a_line_is_on_the_disk_when_the_call_returns(tmp_path: Path) -> None:
     ]
 
 
+def test_a_note_has_the_facts_that_are_known(tmp_path: Path) -> None:
+    Ledger(tmp_path / "main.jsonl").note("built", "kit:1", title="api", seconds=0.0, bytes=None)
+    assert list(read(tmp_path)) == [{"do": "note", "what": "built", "name": "kit:1", "title": "api", "seconds": 0.0}]
+
+
 def test_it_knows_what_this_process_has_open(tmp_path: Path) -> None:
     book = Ledger(tmp_path / "main.jsonl")
     assert not book.is_open("container", "a")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pyte
 import pytest
 from _pytest._io import TerminalWriter
 
+from pytest_dockerkit import _progress, _run
 from pytest_dockerkit._engine.base import Progress
 from pytest_dockerkit._poll import Look, until_ready
-from pytest_dockerkit._progress import way
 from pytest_dockerkit._runtime import relay
 from pytest_dockerkit._runtime.progress import State, Tasks
 from pytest_dockerkit._runtime.progress_text import clock_of, ending_of, line_of, telling
@@ -282,7 +284,7 @@ def test_nothing_is_shown_after_the_end_of_the_run() -> None:
 def test_the_way_depends_on_the_terminal_and_on_ci(
     asked: str, terminal: bool, environ: dict[str, str], shown: str
 ) -> None:
-    assert way(asked, terminal=terminal, environ=environ) == shown
+    assert _progress.way(asked, terminal=terminal, environ=environ) == shown
 
 
 # From worker to controller
@@ -362,6 +364,29 @@ def test_a_screen_that_fails_makes_no_worker_wait(screen: Heard) -> None:
     assert not Path(receiver.path).parent.exists()
 
 
+def test_where_there_is_no_place_to_listen_nothing_is_left(
+    screen: Heard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path of a socket has to be short."""
+    place = tmp_path / ("long" * 30)
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    with pytest.raises(OSError, match="too long"):
+        relay.Receiver(screen)
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["on this machine", "elsewhere"])
+def test_only_workers_on_this_machine_are_told_where_to_send(screen: Heard, here: bool) -> None:
+    config = SimpleNamespace(stash=pytest.Stash())
+    config.stash[_run.SCREEN] = lambda: screen
+    config.stash[_progress._AT_END] = contextlib.ExitStack()
+    node = SimpleNamespace(config=config, gateway=SimpleNamespace(spec=SimpleNamespace(popen=here)), workerinput={})
+    with config.stash[_progress._AT_END]:
+        _progress.hand_down(node)
+        assert [Path(path).is_socket() for path in node.workerinput.values()] == [True] * here
+
+
 # What a screen does
 
 
@@ -421,13 +446,12 @@ WRITES = {
     "a line of the width": ["x" * 39 + " ", "PASSED\n", "y" * 40, "\n", "z" * 80, "!", "\n"],
     "returns": ["2 workers", "\r2 workers [6 items]", "\n", "..."],
     "colours": ["\x1b[32m.\x1b[0m", "\x1b[31mF\x1b[0m", "\n\x1b[1mend\x1b[0m"],
-    "many": [f"line {number}\n" for number in range(7)],
+    "many": [f"line {number}\n" for number in range(5)],
 }
 
 
-@pytest.mark.parametrize("colour", [False, True], ids=["plain", "coloured"])
-@pytest.mark.parametrize("lines", [4, 30], ids=["low", "high"])
-@pytest.mark.parametrize("count", [1, 3, 7])
+@pytest.mark.parametrize("lines", [4, 20], ids=["low", "high"])
+@pytest.mark.parametrize(("count", "colour"), [(1, False), (3, True), (7, False)], ids=["one", "some", "many"])
 @pytest.mark.parametrize("writes", WRITES.values(), ids=WRITES)
 def test_a_live_line_leaves_no_trace(
     display: Callable[..., Display], writes: list[str], count: int, lines: int, colour: bool
@@ -477,6 +501,28 @@ def test_live_lines_stand_below_the_unfinished_one(display: Callable[..., Displa
     live.close()
     live.show([state()])
     assert screen.rows == ["test_a.py ..F"]
+
+
+def test_whoever_writes_into_lines_above_is_let_alone(display: Callable[..., Display]) -> None:
+    """As other reporters do: up, the line anew, and down again, each with a write of its own."""
+    now = 0.0
+    screen = display(40, 10)
+    there = output(screen)
+    live = Live(there, clock=lambda: now)
+    there.writer.write("test_a.py .\ntest_b.py .")
+    live.show([state()])
+    for text in ("\x1b[1A", "\rtest_a.py ..", "\x1b[1B"):
+        there.writer.write(text)
+        live.show([state(seconds=15)])
+        assert "building" not in "".join(screen.rows)
+    now = 1.0
+    live.show([state(seconds=15)])
+    assert screen.rows == ["test_a.py ..", "test_b.py .", "building api   15 s"]
+    there.writer.write("\rtest_b.py ..")
+    assert screen.rows == ["test_a.py ..", "test_b.py ..", "building api   15 s"]
+    there.writer.write("\x1b[1A")
+    live.show([])
+    assert screen.rows == ["test_a.py ..", "test_b.py .."]
 
 
 def test_a_terminal_that_is_too_narrow_shows_nothing(display: Callable[..., Display]) -> None:

@@ -82,6 +82,7 @@ SAID = {
     ("open /var/lib/docker/tmp/x: permission denied", 500): Kind.OTHER,
     ("manifest invalid: manifest invalid", 400): Kind.OTHER,
     ("gone", 404): Kind.MISSING,
+    ("Not Found", 404): Kind.UNSUPPORTED,
 }
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from pytest_dockerkit._units import parse_seconds, parse_size, show_seconds, show_size
+from pytest_dockerkit._units import parse_seconds, parse_size, show_bytes, show_seconds, show_size
 from tests.unit.refusals import refusal
 
 MIB = 1024**2
@@ -169,3 +169,23 @@ def test_a_size_is_written_as_people_read_it_and_never_rounded_up(size_bytes: in
 )
 def test_a_duration_is_written_as_people_read_it(seconds: float, text: str) -> None:
     assert show_seconds(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (9949, "9.9 kB"),
+        (9950, "10 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1.0 MB"),
+        (4_261_502, "4.3 MB"),
+        (82_400_000, "82 MB"),
+        (999_500_000, "1.0 GB"),
+        (1_234_000_000_000, "1234 GB"),
+    ],
+)
+def test_what_lies_on_a_disk_is_shown_in_powers_of_ten(count: int, shown: str) -> None:
+    assert show_bytes(count) == shown

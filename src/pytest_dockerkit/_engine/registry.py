@@ -30,6 +30,7 @@ class Kind(Enum):
     UNTRUSTED = "untrusted"
     CREDENTIALS = "credentials"
     FULL = "full"
+    UNSUPPORTED = "unsupported"
     OTHER = "other"
 
 
@@ -43,6 +44,8 @@ _STATUS_OF = r"(?:status|request to \S+|HTTP)(?: code)?:? (?:\S+: )?"
 _WORDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
+        # Podman before 6 has no way to ask for a digest, and says no more than that. Source: podman, issue 17726.
+        (Kind.UNSUPPORTED, r"\ANot Found\Z"),
         (Kind.FULL, r"no space left on device"),
         # Docker Hub says "denied" alike of what is private and of what does not exist.
         (Kind.DENIED, r"(?<!permission )\bdenied|unauthori[sz]ed|basic auth credentials|authentication required"),
@@ -78,16 +81,16 @@ _MENDS = {
     Kind.PLATFORM: "another platform, or none; or an image that is made for it",
     Kind.HELD: "use one platform of this digest on one engine; or an engine with containerd's image store, which "
     "holds several",
-    Kind.MISSING: "correct the name or the tag; or load or build it first",
+    Kind.MISSING: "correct the name or the tag",
     Kind.BROKEN: "try again later; or name a mirror with dockerkit_mirrors",
-    Kind.UNREACHABLE: "correct the registry's name, or see whether the engine reaches it; or load or build the image "
-    "first",
+    Kind.UNREACHABLE: "correct the registry's name, or see whether the engine reaches it",
     Kind.UNTRUSTED: "give the engine the registry's certificate (/etc/docker/certs.d/HOST/ca.crt); or name the "
     "registry in `insecure-registries` of its daemon.json",
     Kind.CREDENTIALS: "install that credential helper; or take it out of the docker config file (credsStore, "
     "credHelpers)",
     Kind.FULL: "free space for the engine: `docker system df` tells what takes it",
-    Kind.OTHER: "correct the name or the tag; log in with `docker login` if it is private; or load or build it first",
+    Kind.UNSUPPORTED: "an engine that can be asked for digests: Docker, or Podman from 6 on",
+    Kind.OTHER: "correct the name or the tag; log in with `docker login` if it is private",
 }
 
 

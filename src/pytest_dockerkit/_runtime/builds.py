@@ -110,7 +110,7 @@ class Builds:
     @contextmanager
     def _lock(self, state: State) -> Iterator[None]:
         with ExitStack() as held:
-            with self._session.progress.task("waiting for another process to build", title_of(state.spec)):
+            with self._session.progress.task("waiting for another process to build", self._title(state.spec)):
                 held.enter_context(image_lock(self._session.settings, state.tag))
             yield
 
@@ -118,7 +118,7 @@ class Builds:
         """Take an image that another machine has built, if the registry that they share has it."""
         if self._session.settings.rebuild or state.spec.stages().adds_remote(state.spec.target):
             return None
-        title, begin = title_of(state.spec), time.monotonic()
+        title, begin = self._title(state.spec), time.monotonic()
         facts = self._shared.fetch(state.name, state.digest, title=title, platform=state.spec.platform)
         if facts is None:
             return None
@@ -154,7 +154,7 @@ class Builds:
         known = self._builds.get((state.name, state.spec))
         if facts is None or (known is not None and known.id == facts["Id"]):
             return None if facts is None else known
-        return Image(self._session, facts, state.name, cached=True, title=title_of(state.spec))
+        return Image(self._session, facts, state.name, cached=True, title=self._title(state.spec))
 
     def _build(self, state: State, *, settle: bool) -> Image | None:
         session, engine, spec = self._session, self._session.engine, state.spec
@@ -165,20 +165,20 @@ class Builds:
         note_sizes(session, state)
         session.ledger.making("image", unchecked)
         begin = time.monotonic()
-        with session.progress.task("building", title_of(spec)) as task:
+        with session.progress.task("building", self._title(spec)) as task:
             session.build(self._request(state, unchecked, rebuild=rebuild, tell=task.tell))
         seconds = time.monotonic() - begin
         facts = engine.images.find(unchecked)
         if facts is None:
             raise EngineError(
-                f"building {title_of(spec)} gave no image",
+                f"building {self._title(spec)} gave no image",
                 saw=f"the engine reports success, but has no {unchecked}",
                 mend="look at the engine's log; it may be out of disk space",
             )
         unchanged = self._state(spec, state.bases).digest == state.digest
         if settle and not unchanged:
             # Its name stays the run's own, and goes with it: it is no cache.
-            image = Image(session, facts, unchecked, cached=False, title=title_of(spec))
+            image = Image(session, facts, unchecked, cached=False, title=self._title(spec))
             note_image(session, "built", image, seconds)
             self._restless[spec] = image
             return image
@@ -191,7 +191,8 @@ class Builds:
         self._asked.add(state.name)
         same = before is not None and before["Id"] == facts["Id"]
         session.was_rebuilt(state.digest)
-        image = Image(session, engine.images.find(state.name) or facts, state.name, cached=same, title=title_of(spec))
+        facts = engine.images.find(state.name) or facts
+        image = Image(session, facts, state.name, cached=same, title=self._title(spec))
         if not same:
             note_image(session, "built", image, seconds)
         self._shared.publish(state.name, state.digest, title=image.title)
@@ -200,7 +201,7 @@ class Builds:
     def _request(self, state: State, name: str, *, rebuild: bool, tell: Callable[[Progress], None]) -> BuildRequest:
         spec = state.spec
         return BuildRequest(
-            title=title_of(spec),
+            title=self._title(spec),
             context=state.context,
             target=spec.target,
             args={key: str(value) for key, value in spec.build_args.items()},
@@ -231,6 +232,11 @@ class Builds:
             if image.reference != reference:
                 bases.replaced[reference] = image.reference
         return bases
+
+    def _title(self, spec: ImageSpec) -> str:
+        """Give what people call an image; the declared ones have names, and often a context in common."""
+        images = self._session.settings.images
+        return next((name for name, each in images.items() if each == spec), None) or title_of(spec)
 
 
 @dataclass(frozen=True)

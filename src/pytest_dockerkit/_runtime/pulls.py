@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_dockerkit._engine.images import is_for, platform_of
+from pytest_dockerkit._engine.registry import Kind
 from pytest_dockerkit._names import FINGERPRINT_LABEL, nearest, slug
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.locks import image_lock
@@ -33,6 +34,9 @@ Facts = dict[str, Any]
 
 #: Of images for another platform than that of the image which has the name that they were asked for by.
 _PLATFORMS = "pytest-dockerkit-platform"
+
+#: Answers to which the image may have to come from elsewhere.
+_NOT_THERE = (Kind.MISSING, Kind.UNREACHABLE, Kind.OTHER)
 
 
 class Pulls:
@@ -201,9 +205,7 @@ class Pulls:
             yield until_pulled.enter_context(progress.task("pulling", title)).tell
 
     def _present(self, facts: Facts, name: str, title: str) -> Image:
-        image = Image(self._session, facts, name, cached=True, title=title)
-        note_image(self._session, "present", image)
-        return image
+        return Image(self._session, facts, name, cached=True, title=title)
 
     def _pulled(self, name: str, title: str, platform: str | None, began: float) -> Image:
         facts = self._images.find(name)
@@ -234,7 +236,8 @@ class Pulls:
         there = self._images.find(wanted)
         if there is None:
             failure = refusals.error(f"the image {wanted} is not on the engine and cannot be pulled")
-            failure.mend = self._did_you_mean(wanted, failure.mend)
+            other = "; or load or build it first" if refusals.last.kind in _NOT_THERE else ""
+            failure.mend = self._did_you_mean(wanted, failure.mend + other)
         elif _is_for(there, platform):
             failure = refusals.error(f"the image {wanted} is on the engine, but cannot be pulled anew")
             failure.mend = f"pull='missing' takes the one that is there; else {failure.mend}"

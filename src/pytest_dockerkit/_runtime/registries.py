@@ -163,17 +163,13 @@ class Registries:
         By its digest, so that no tag of the mirror's is made, nor one moved that the user has. Its digest stays known
         to the engine by the mirror's name, as the engine gives no such name by itself.
         """
-        if self._session.engine.facts.podman:
-            # It cannot be asked for a digest.
-            self._from_mirror_by_tag(there, asked, platform, tell)
-            return
         try:
             name = there.at(self._images.registry_digest(there.short))
             self._images.pull(name, platform, tell)
         except RefusedError as failure:
-            if failure.answer.kind is not Kind.HELD:
+            # Docker's own image store keeps one platform of a digest; Podman may not tell digests.
+            if failure.answer.kind not in (Kind.HELD, Kind.UNSUPPORTED):
                 raise
-            # Docker's own image store keeps one platform of a digest.
             self._from_mirror_by_tag(there, asked, platform, tell)
         else:
             self._name(name, asked)

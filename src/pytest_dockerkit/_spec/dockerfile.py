@@ -76,11 +76,20 @@ class Dockerfile:
 
     def stage(self, target: str) -> Stage | None:
         """Find a stage by its name, in any case, or by its number."""
-        return self._find(target, len(self.stages))
+        return self.find(target, len(self.stages))
+
+    def find(self, name: str, before: int) -> Stage | None:
+        """Find a stage by its name or number, among those before a place in the file."""
+        # A name that is given twice means the last stage of that name.
+        for stage in reversed(self.stages[:before]):
+            if stage.name is not None and stage.name.lower() == name.lower():
+                return stage
+        number = _NUMBER.fullmatch(name)
+        return self.stages[int(number[1])] if number and int(number[1]) < before else None
 
     def earlier(self, name: str, stage: Stage) -> Stage | None:
         """Find the stage that a name means in another; a stage sees only those before it."""
-        return self._find(name, stage.index)
+        return self.find(name, stage.index)
 
     def needed(self, target: str | None) -> tuple[Stage, ...]:
         """Give the stages that the target reaches; the last one is the target when none is named."""
@@ -135,14 +144,6 @@ class Dockerfile:
             mend=mend,
         )
 
-    def _find(self, name: str, before: int) -> Stage | None:
-        # A name that is given twice means the last stage of that name.
-        for stage in reversed(self.stages[:before]):
-            if stage.name is not None and stage.name.lower() == name.lower():
-                return stage
-        number = _NUMBER.fullmatch(name)
-        return self.stages[int(number[1])] if number and int(number[1]) < before else None
-
 
 def parse(text: str, build_args: Mapping[str, str] | None = None) -> Dockerfile:
     """Read the stages of a Dockerfile.
@@ -184,7 +185,7 @@ def _stage(before: Dockerfile, part: list[Instruction], given: Mapping[str, str]
     base = _put_in(start.words[0], lookup, start.escape)
     platform = next((_put_in(each, lookup, start.escape) for each in start.flag("platform")), None)
     index = len(before.stages)
-    under = before._find(base, index)  # noqa: SLF001  - its own kind
+    under = before.find(base, index)
     triggers = under.triggers if under else ()
     takes_from, adds_remote = _taken([*triggers, *body], given, before.known)
     name = start.words[2] if len(start.words) > 1 else None

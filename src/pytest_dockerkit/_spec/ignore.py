@@ -26,6 +26,12 @@ _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2
 #: A byte that is not UTF-8. On their way from BuildKit to the client the patterns are JSON, which has none of them.
 _NOT_UTF_8 = re.compile("[\udc80-\udcff]")
 
+#: What a header may not have. Source: golang.org/x/net/http/httpguts, ValidHeaderFieldValue.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+#: How much of a line an error shows, in characters.
+_SHOWN = 100
+
 #: The longest line, in bytes. Source: Go, bufio.MaxScanTokenSize; the newline counts.
 _MAX_LINE_BYTES = 64 * 1024 - 1
 
@@ -206,7 +212,45 @@ def _decision(deciding: Sequence[Group], *, otherwise: bool) -> Callable[[str], 
     return excludes
 
 
+class _Line(NamedTuple):
+    """A line that is a pattern.
+
+    Attributes:
+        number: which it is in the file.
+        text: as it stands there, trimmed.
+        pattern: what has been made of it.
+    """
+
+    number: int
+    text: str
+    pattern: str
+
+
 def _rules(text: str, where: str) -> Iterator[Rule]:
+    lines = list(_lines(text, where))
+    # The client gets the patterns as headers of a call, and only if one of them is not ASCII they are encoded.
+    # Source: moby/buildkit, session/filesync/filesync.go, encodeStringForHeader.
+    bare = all(line.pattern.isascii() for line in lines)
+    for number, text, pattern in lines:
+        if bare and _CONTROL.search(pattern):
+            raise SpecError(
+                "an ignore file has a line that Docker refuses",
+                saw=f"{where}, line {number}: {text[:_SHOWN]!r} has a control character",
+                mend="lines that end with '\\n' or '\\r\\n', and no other such characters but tabs",
+            )
+        try:
+            rule = _rule(pattern)
+        except BadPatternError as failure:
+            raise SpecError(
+                "an ignore file has a pattern that Docker refuses",
+                saw=f"{where}, line {number}: {text[:_SHOWN]!r} {failure}",
+                mend="'/' between directories, and '\\[' or '\\\\' for a '[' or a backslash that is meant so",
+            ) from None
+        if rule is not None:
+            yield rule
+
+
+def _lines(text: str, where: str) -> Iterator[_Line]:
     for number, line in enumerate(text.split("\n"), 1):
         if len(line.encode(errors="surrogateescape")) > _MAX_LINE_BYTES:
             raise SpecError(
@@ -216,20 +260,13 @@ def _rules(text: str, where: str) -> Iterator[Rule]:
             )
         # A byte order mark is taken for none only at the file's beginning, and a '#' only at a line's.
         line = _NOT_UTF_8.sub("\ufffd", line.removesuffix("\r").removeprefix("\ufeff" if number == 1 else ""))
-        try:
-            rule = None if line.startswith("#") else _rule(_normalized(line.strip(_SPACE)))
-        except BadPatternError as failure:
-            raise SpecError(
-                "an ignore file has a pattern that Docker refuses",
-                saw=f"{where}, line {number}: {line.strip(_SPACE)!r} {failure}",
-                mend="'/' between directories, and '\\[' or '\\\\' for a '[' or a backslash that is meant so",
-            ) from None
-        if rule is not None:
-            yield rule
+        pattern = line.strip(_SPACE)
+        if pattern and not line.startswith("#"):
+            yield _Line(number, pattern, _normalized(pattern))
 
 
 def _normalized(line: str) -> str:
-    """Do what is done to each line of the file; it comes trimmed."""
+    """Do what is done to each line of the file, which comes trimmed."""
     negated = line.startswith("!")
     path = line[1:].strip(_SPACE) if negated else line
     if path:

@@ -77,6 +77,11 @@ def regex(pattern: str) -> str:
     )
 
 
+def leading(pattern: str) -> str:
+    """Write a regular expression for what a pattern matches, and for the directories above it."""
+    return _leading(_loose_parts(pattern))
+
+
 def remainders(pattern: str, path: str) -> set[tuple[str, ...]]:
     """Give what is left of a pattern when a path has matched its beginning; empty if it does not."""
     return set(_remainders(_loose_parts(pattern), path.split("/")))
@@ -202,6 +207,13 @@ def _may_be_slash(glob: str) -> bool:
     if len(glob) < 2 or glob[0] != "[":
         return False
     return any(low <= "/" <= high for low, high in _ranges(glob)) != (glob[1] == "^")
+
+
+def _leading(parts: Sequence[str]) -> str:
+    first, *below = parts
+    if first == "**":
+        return ".*"
+    return _part_regex(first) + (f"(?:/{_leading(below)})?" if below else "")
 
 
 def _remainders(parts: tuple[str, ...], path: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -56,6 +56,7 @@ class Settled:
         self._head = head
         self._given = given
         self._args: dict[str, str | None] = {}
+        self._unsure: set[str] = set()
         self._lost = False
 
     def below(self) -> Settled:
@@ -93,7 +94,7 @@ class Settled:
             found = self._env[name]
         elif name not in self._of_image:
             found = self._args.get(name)
-        return UNKNOWN if found is None or self._lost else found
+        return UNKNOWN if found is None or self._lost or name in self._unsure else found
 
     def _or_none(self, word: str, escape: str) -> str | None:
         try:
@@ -118,10 +119,13 @@ class Settled:
                 self._lost = True
                 continue
             value = self._of_arg(name, default, instruction.escape)
+            # Some builders set it before they read the next one, others read all before.
+            self._unsure.add(name)
             if name not in self._env:
                 self._args[name] = value
             elif value is not None and value != self._env[name]:
                 self._env[name] = None
+        self._unsure = set()
 
     def _of_arg(self, name: str, default: str | None, escape: str) -> str | None:
         if PLATFORM_ARG.fullmatch(name):

@@ -42,7 +42,9 @@ _OTHERS = {
 #: What `ADD` never takes from the context. Others that look like repositories may be files to older builders.
 _REMOTE = re.compile(r"(?:https?|git|ssh)://")
 
-#: How many patterns links may add before they are given up: links can go round in circles.
+#: How many links are followed one after the other: links can go round in circles. Source: Linux, path_resolution(7).
+_MOST_LINKS = 40
+#: How many patterns there may be before they are given up for the whole context.
 _MOST_PATTERNS = 1000
 
 
@@ -74,9 +76,7 @@ class Uses:
 
     def leads_to(self, path: str) -> bool:
         """Tell whether a path below this one may match a source. To lie below one is not enough."""
-        if self.patterns is None:
-            return True
-        return any(patterns.remainders(pattern, path) for pattern in self.patterns)
+        return self.patterns is None or self._leading.fullmatch(path) is not None
 
     def through(self, links: Mapping[str, str]) -> Uses:
         """Give what is used of a context that has links in it.
@@ -89,18 +89,23 @@ class Uses:
         """
         if self.patterns is None or not links:
             return self
-        found = dict.fromkeys(self.patterns)
+        # How many links each has behind it.
+        found = dict.fromkeys(self.patterns, 0)
+        sent: dict[str, None] = {}
         waiting = list(found)
         while waiting:
             pattern = waiting.pop()
+            on_its_way = re.compile(patterns.leading(pattern), re.DOTALL).fullmatch
             for link, target in links.items():
-                for more in _behind(pattern, link, target):
-                    if more is None or len(found) > _MOST_PATTERNS:
+                for more in _behind(pattern, link, target) if on_its_way(link) else ():
+                    if more is None or found[pattern] == _MOST_LINKS or len(found) > _MOST_PATTERNS:
                         return WHOLE
+                    # Of a link on the way, only the link itself is used.
+                    sent[patterns.literal(link)] = None
                     if more not in found:
-                        found[more] = None
+                        found[more] = found[pattern] + 1
                         waiting.append(more)
-        return Uses(tuple(found))
+        return Uses(tuple(found | sent))
 
     @functools.cached_property
     def _named(self) -> re.Pattern[str]:
@@ -109,6 +114,10 @@ class Uses:
     @functools.cached_property
     def _below(self) -> re.Pattern[str]:
         return re.compile(f"(?:{self._named.pattern})(?:/.*)?", re.DOTALL)
+
+    @functools.cached_property
+    def _leading(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(patterns.leading, self.patterns or ())) or "(?!)", re.DOTALL)
 
     @functools.cached_property
     def _directories(self) -> frozenset[str]:
@@ -211,7 +220,6 @@ def _known(found: tuple[str, ...] | None) -> tuple[str, ...]:
 def _behind(pattern: str, link: str, target: str) -> Iterator[str | None]:
     """Give what a pattern means behind a link that lies on its way; None is the whole context."""
     for rest in patterns.remainders(pattern, link):
-        yield patterns.literal(link)
         place = _place(link, target)
         yield None if place is None else patterns.joined([*map(patterns.literal, place), *rest])
 

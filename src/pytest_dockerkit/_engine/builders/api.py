@@ -9,6 +9,8 @@ from pytest_dockerkit._engine.builders.failure import Failure, failed
 from pytest_dockerkit._engine.builders.places import place_of_step
 from pytest_dockerkit._engine.buildkit import Trace
 from pytest_dockerkit._engine.context import archive
+from pytest_dockerkit._engine.registry import RefusedError
+from pytest_dockerkit.errors import ImageNotFoundError
 
 if TYPE_CHECKING:
     from pytest_dockerkit._engine.base import BuildRequest, EngineFacts
@@ -61,10 +63,7 @@ class ApiBuilder:
             ImageNotFoundError: the image that its `# syntax=` line names cannot be pulled.
             EngineError: the engine did.
         """
-        frontend = needs.frontend(request.context.dockerfile)
-        if frontend is not None and self._images.find(frontend) is None:
-            # BuildKit would ask a session for the credentials, were they none but an anonymous token.
-            self._images.pull(frontend)
+        self._pull_frontend(request)
         trace = Trace(request.tell)
         args = needs.with_inline_cache(request)
         with archive(request.context, hide_added=False) as packed:
@@ -76,3 +75,20 @@ class ApiBuilder:
                     place = place_of_step(request.context.dockerfile, step)
                     said = trace.error or str(line["error"])
                     raise failed(request, Failure(said, step, trace.failed_output, place))
+
+    def _pull_frontend(self, request: BuildRequest) -> None:
+        """Fetch the image that reads the Dockerfile: BuildKit takes the one that the engine has.
+
+        To pull it, BuildKit would ask a session for credentials, be it for those of nobody.
+        """
+        image = needs.frontend(request.context.dockerfile)
+        if image is None or self._images.find(image) is not None:
+            return
+        try:
+            self._images.pull(image, tell=request.tell)
+        except RefusedError as failure:
+            raise ImageNotFoundError(
+                f"the image {image}, which is to read the Dockerfile, is not on the engine and cannot be pulled",
+                saw=failure.saw,
+                mend=f"correct the Dockerfile's `# syntax=` line, or leave it out; else {failure.mend}",
+            ) from None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._engine.base import Progress
 from pytest_dockerkit._engine.builders import needs
 from pytest_dockerkit._engine.builders.failure import Failure, failed
+from pytest_dockerkit._engine.builders.hiding import hidden
 from pytest_dockerkit._engine.builders.places import Place, place_of_number
 from pytest_dockerkit._engine.buildkit import KEPT_OUTPUT
 from pytest_dockerkit._engine.context import archive
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from pytest_dockerkit._engine.images import Images
 
 _STEP = re.compile(r"(?:STEP|Step) (\d+)/(\d+) ?: (.*)", re.DOTALL)
+
+#: What the builder says of its own work, between what instructions print.
+_OWN_WORK = re.compile(r" ---> |(?:Removing|Removed) intermediate container ")
 
 
 class ClassicBuilder:
@@ -47,6 +52,10 @@ class ClassicBuilder:
         # Podman's is Buildah, which understands what BuildKit does.
         if not self._facts.podman and (beyond := needs.beyond_classic(needs.needed_text(request), request.args)):
             return beyond
+        if needs.scratch_elsewhere(request, self._facts):
+            return "platform= of another kind of machine for a stage FROM scratch"
+        if hidden(request.context, needs.needed_text(request)) is None:
+            return needs.ADDED_DOCKERFILE
         return needs.cache_beyond_references(request)
 
     def build(self, request: BuildRequest) -> None:
@@ -58,19 +67,22 @@ class ClassicBuilder:
         """
         # It would run every stage before the target, whether the target needs it or not.
         text = needs.needed_text(request)
+        sent = hidden(request.context, text)
+        assert sent is not None  # noqa: S101  - else something is lacking
         self._pull_caches(request)
         step, output, place = "", "", None
-        with archive(request.context, dockerfile=text, hide_added=request.context.added) as packed:
-            for line in self._post(request, packed, version="1", args=request.args):
+        asked = replace(request, context=sent.context)
+        with archive(sent.context, dockerfile=text, hide_added=sent.ignore_file) as packed:
+            for line in self._post(asked, packed, version="1", args=request.args):
                 said = str(line.get("stream", ""))
                 if match := _STEP.match(said):
                     place = place_of_number(text, int(match[1]))
                     step, output = match[3].strip(), ""
                     request.tell(_progress(match, place))
-                else:
+                elif not _OWN_WORK.match(said):
                     output = (output + said)[-KEPT_OUTPUT:]
                 if "error" in line:
-                    raise failed(request, Failure(str(line["error"]), step, _printed(output), place))
+                    raise failed(request, Failure(str(line["error"]), step, output, place))
 
     def _pull_caches(self, request: BuildRequest) -> None:
         """Fetch the images that layers may be taken from: unlike BuildKit, it looks only at what is on the engine."""
@@ -80,12 +92,6 @@ class ClassicBuilder:
                 if self._images.find(reference) is None:
                     request.tell(Progress(f"pull {reference}"))
                     self._images.pull(reference, request.platform)
-
-
-def _printed(output: str) -> str:
-    """Leave out what the builder says of its own work."""
-    own = re.compile(r" ---> |(?:Removing|Removed) intermediate container ")
-    return "\n".join(line for line in output.split("\n") if not own.match(line))
 
 
 def _progress(step: re.Match[str], place: Place | None) -> Progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,18 +17,22 @@ from pytest_dockerkit._engine.builders.places import place_of_line, place_of_ste
 from pytest_dockerkit._engine.builders.plain import Plain
 from pytest_dockerkit._engine.builders.process import Commands, lines
 from pytest_dockerkit._engine.builders.staging import staged
-from pytest_dockerkit._engine.builders.tools import Tool, find_tool
+from pytest_dockerkit._engine.builders.tools import OF_THE_ENGINE, Tool, find_tool
 from pytest_dockerkit._engine.context import archive
-from pytest_dockerkit.errors import CapabilityError, DockerkitError, EngineError
+from pytest_dockerkit.errors import CapabilityError, DockerkitError, EngineError, EngineUnavailableError
 
 if TYPE_CHECKING:
     from pytest_dockerkit._engine.base import BuildRequest, EngineFacts
 
-#: What says which engine a command talks to; all but those of ours are taken away.
-_OF_THE_ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
-
 #: What would make another image of the same request.
 _OF_THE_IMAGE = ("DOCKER_DEFAULT_PLATFORM", "SOURCE_DATE_EPOCH")
+
+
+#: What a command says that was cut off from the engine while it built.
+_ENGINE_LOST = re.compile(
+    r"Cannot connect to the Docker daemon|error during connect|code = Unavailable|transport is closing|unexpected EOF"
+    r"|connection reset by peer"
+)
 
 
 class NotUsableError(EngineError):
@@ -88,15 +93,15 @@ class CommandBuilder:
         tool = find_tool().tool
         assert tool is not None  # noqa: S101  - the ladder has asked
         mask = Mask(request.secrets)
-        heard = Plain(lambda progress: request.tell(progress._replace(step=mask.text(progress.step))))
+        heard = Plain(request.tell, mask)
         with handed_over(request) as given, _input(request) as (stdin, where):
             argv = [*tool.argv, *_options(tool, request), *given.arguments, *where]
-            environment = self._environment()
+            environment = self._environment(mask)
             with self._commands.running(
                 argv, environment=environment, stdin=stdin, open_files=given.open_files
             ) as child:
                 for line in lines(child):
-                    heard.hear(mask(line))
+                    heard.hear(line.decode(errors="surrogateescape"))
         if child.returncode != 0:
             raise _masked(_failure(request, heard, child.returncode, tool), mask)
 
@@ -104,9 +109,10 @@ class CommandBuilder:
         """End the commands that run, in whichever thread; whoever waits for one gets an EngineError."""
         self._commands.end()
 
-    def _environment(self) -> dict[str, str]:
-        left_out = (*_OF_THE_ENGINE, *_OF_THE_IMAGE)
-        kept = {key: value for key, value in os.environ.items() if key not in left_out}
+    def _environment(self, mask: Mask) -> dict[str, str]:
+        left_out = (*OF_THE_ENGINE, *_OF_THE_IMAGE)
+        # A secret that came from a variable is handed over in another way; nobody else is to see it there.
+        kept = {key: value for key, value in os.environ.items() if key not in left_out and not mask.hides(value)}
         # Without attestations the engine gets an image, and no index of one.
         return {**kept, "DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1", **self._variables}
 
@@ -159,12 +165,19 @@ def _failure(request: BuildRequest, heard: Plain, code: int, tool: Tool) -> Dock
             saw=f"signal {-code}" + (f", while at {heard.last_step}" if heard.last_step else ""),
             mend="look who ended it; the kernel does when memory runs out",
         )
+    if heard.began and not heard.failed_step and _ENGINE_LOST.search(heard.reason):
+        return EngineUnavailableError(
+            f"the engine went away while it was to build {request.title}",
+            saw=heard.reason,
+            mend="look whether it still runs: `docker info`",
+        )
     dockerfile = request.context.dockerfile
     named = None if heard.line is None else place_of_line(dockerfile, heard.line)
     place = named or place_of_step(dockerfile, heard.failed_step)
     failure = failed(request, Failure(heard.reason, heard.failed_step, heard.failed_output, place))
     if heard.began or isinstance(failure, CapabilityError):
         return failure
+    # Before any step: another way to build may do.
     return NotUsableError(
         f"`{command}` cannot be used to build {request.title}",
         saw=failure.saw,
@@ -174,7 +187,7 @@ def _failure(request: BuildRequest, heard: Plain, code: int, tool: Tool) -> Dock
 
 def _masked(error: DockerkitError, mask: Mask) -> DockerkitError:
     """Cover the secrets once more, in what did not come from the command."""
-    error.saw, error.mend, error.details = mask.text(error.saw), mask.text(error.mend), mask.text(error.details)
-    error.what = mask.text(error.what)
+    error.saw, error.mend, error.details = mask(error.saw), mask(error.mend), mask(error.details)
+    error.what = mask(error.what)
     error.args = (error.what,)
     return error

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_dockerkit._engine.builders.places import Place, place_of_line
 from pytest_dockerkit._names import nearest
+from pytest_dockerkit._spec import patterns
+from pytest_dockerkit._spec.dockerfile import sources
+from pytest_dockerkit._spec.instructions import read
 from pytest_dockerkit.errors import BuildError, CapabilityError
 
 if TYPE_CHECKING:
@@ -32,11 +35,10 @@ _CHATTER = re.compile(
     r"|failed to calculate checksum of ref \S+: )+"
 )
 _SYNTAX = re.compile(r"dockerfile parse error (?:on )?line (\d+)", re.IGNORECASE)
-#: A source that the context does not have: BuildKit's words, old and new, and the classic builder's.
-_NO_FILE = re.compile(
-    r'"(?P<buildkit>/[^"]*)":? not found|file not found in build context or excluded by \.dockerignore: stat '
-    r"(?P<classic>.+?): file does not exist|(?:COPY|ADD) failed: stat (?P<older>\S+): no such file"
-)
+#: Where BuildKit of old has the context for itself.
+_MOUNTED = re.compile(r"/\S*/buildkit-mount\d+")
+#: That a source is not there: BuildKit's words, old and new, and the classic builder's.
+_NO_FILE = re.compile(r"not found\b|no such file or directory|file does not exist")
 _NO_CACHE = re.compile(r"cache export (?:feature )?is (?:currently )?not supported", re.IGNORECASE)
 _NO_SESSION = "no active session"
 _NO_SPACE = "no space left on device"
@@ -105,7 +107,7 @@ def last_lines(output: str) -> list[str]:
 
 
 def _sentence(said: str) -> str:
-    lines = [plain for line in said.strip().split("\n") if (plain := cleaned(line))]
+    lines = [plain for line in _MOUNTED.sub("", said).strip().split("\n") if (plain := cleaned(line))]
     return "\n".join(_shortened(_CHATTER.sub("", line), _SHOWN_CHARACTERS) for line in lines) or "it gave no reason"
 
 
@@ -117,9 +119,8 @@ def _shortened(text: str, length: int) -> str:
 
 def _advice(request: BuildRequest, place: Place | None, said: str) -> tuple[Iterable[str], str]:
     """Give what more was seen, and what mends it."""
-    from_elsewhere = place is not None and "from=" in place.text
-    if (missing := _NO_FILE.search(said)) and not from_elsewhere:
-        return _about_file(request, (missing["buildkit"] or missing["classic"] or missing["older"]).strip("/"))
+    if place is not None and _NO_FILE.search(said) and (missing := _missing_source(request, place)):
+        return _about_file(request, missing)
     if _NO_SESSION in said:
         return (), (
             "what the build pulls needs a login, which BuildKit over the Engine API cannot use: pull it first, or "
@@ -133,14 +134,25 @@ def _advice(request: BuildRequest, place: Place | None, said: str) -> tuple[Iter
     return (), "correct the Dockerfile"
 
 
+def _missing_source(request: BuildRequest, place: Place) -> str | None:
+    """Give the first source of a `COPY` or `ADD` that the context does not have; None where that cannot be told."""
+    for instruction in read(place.text).instructions:
+        if instruction.keyword not in ("COPY", "ADD") or instruction.flag("from"):
+            return None
+        plain = [each for each in sources(instruction) if not set("*?[$\\") & set(each)]
+        names = ["/".join(patterns.clean(each)) for each in plain]
+        return next((each for each in names if each and not _is_member(request, each)), None)
+    return None
+
+
 def _about_file(request: BuildRequest, name: str) -> tuple[Iterable[str], str]:
     """Say why a file that is to be copied is not there: it is ignored, or called otherwise."""
     root = request.context.root
     if root is None:
         return ("there is no context: build= names its directory",), "correct the Dockerfile"
-    if not set("*?[") & set(name) and (root / name).exists() and not _is_member(request, name):
-        ignored = "its ignore file leaves it out"
-        return (f"{name} is in the context's directory, but {ignored}",), f"let the ignore file keep {name!r}"
+    if (root / name).exists():
+        seen = f"{name} is in the context's directory, but its ignore file leaves it out"
+        return (seen,), f"let the ignore file keep {name!r}"
     parent = (root / name).parent
     there = sorted(each.name for each in parent.iterdir()) if parent.is_dir() else []
     if best := nearest((root / name).name, there):

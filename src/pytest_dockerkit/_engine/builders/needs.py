@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pytest_dockerkit._engine.images import is_for
 from pytest_dockerkit._spec.cache import attributes
 from pytest_dockerkit._spec.dockerfile import PLATFORM_ARG, declared, without_unneeded_stages
 from pytest_dockerkit._spec.instructions import WITH_HEREDOC, Instruction, read
@@ -17,9 +18,13 @@ if TYPE_CHECKING:
 #: What is lacking where an archive would show the build a Dockerfile that is no part of the context.
 ADDED_DOCKERFILE = "a Dockerfile from outside of the context, while an instruction takes all of the context"
 
-#: The flags that the classic builder knows; each other one it refuses as one that requires BuildKit.
-#: Source: moby, builder/dockerfile/dispatchers.go.
-_CLASSIC_FLAGS = {"FROM": ("platform",), "RUN": (), "COPY": ("chown", "from"), "ADD": ("chown",)}
+#: The flags that BuildKit alone knows; one that is in neither list is a mistake, which any builder tells.
+#: Source: moby/buildkit, frontend/dockerfile/instructions/parse.go; moby, builder/dockerfile/dispatchers.go.
+_BUILDKIT_FLAGS = {
+    "RUN": ("mount", "network", "security", "device"),
+    "COPY": ("chmod", "link", "parents", "exclude"),
+    "ADD": ("chmod", "link", "checksum", "keep-git-dir", "unpack", "exclude"),
+}
 
 _VARIABLE = re.compile(r"\$\{?(\w+)")
 
@@ -42,8 +47,8 @@ def needed_text(request: BuildRequest) -> str:
 def beyond_classic(text: str, args: Mapping[str, str]) -> str | None:
     """Name the first thing in a Dockerfile that the classic builder does not have."""
     for each in read(text).instructions:
-        known = _CLASSIC_FLAGS.get(each.keyword)
-        if known is not None and (flag := next((flag for flag in each.flags if flag.name not in known), None)):
+        beyond = _BUILDKIT_FLAGS.get(each.keyword, ())
+        if flag := next((flag for flag in each.flags if flag.name in beyond), None):
             return f"{each.keyword} --{flag.name}"
         if each.keyword in WITH_HEREDOC and each.heredocs:
             return "heredocs"
@@ -80,6 +85,15 @@ def frontend(text: str) -> str | None:
     said = dict(read(text).directives).get("syntax")
     # Words after the image are for itself.
     return said.split()[0] if said else None
+
+
+def scratch_elsewhere(request: BuildRequest, facts: EngineFacts) -> bool:
+    """Tell whether an image for another kind of machine than the engine's is made from nothing."""
+    if request.platform is None or is_for({"Os": facts.os, "Architecture": facts.arch}, request.platform):
+        return False
+    return any(
+        each.keyword == "FROM" and each.words[:1] == ["scratch"] for each in read(needed_text(request)).instructions
+    )
 
 
 def shows_its_dockerfile(request: BuildRequest) -> bool:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pytest_dockerkit._engine.buildkit import STEP
 from pytest_dockerkit._spec.instructions import read
 
+_METADATA = re.compile(r"\[internal\] load metadata for (\S+)")
 _UNNAMED = re.compile(r"stage-(\d+)")
 _FROM = re.compile(r"(?P<base>\S+)(?:\s+AS\s+(?P<name>\S+))?", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:\w+|\{[^}]*\})")
@@ -41,6 +42,8 @@ class _Instruction(NamedTuple):
     name: str
     #: Which of the stage's steps it is, as BuildKit counts them; 0 for one that is none.
     step: int
+    #: What a `FROM` names; empty for others.
+    base: str
 
 
 def place_of_step(dockerfile: str, step: str) -> Place | None:
@@ -50,6 +53,8 @@ def place_of_step(dockerfile: str, step: str) -> Place | None:
         dockerfile: the Dockerfile's text.
         step: the step's name, such as `[api 2/5] RUN make`.
     """
+    if image := _METADATA.fullmatch(step.strip()):
+        return _place_of_base(dockerfile, image[1])
     said = STEP.fullmatch(step.strip())
     if said is None:
         return None
@@ -63,6 +68,14 @@ def place_of_step(dockerfile: str, step: str) -> Place | None:
     alike = [each for each in found if _may_read(each.place.text, said["text"])] or found
     nearest = min(alike, key=lambda each: abs(each.step - int(said["number"])), default=None)
     return None if nearest is None else nearest.place
+
+
+def _place_of_base(dockerfile: str, image: str) -> Place | None:
+    """Find the first stage that stands on an image, whose full name BuildKit tells: `docker.io/library/redis:7`."""
+    names = {image, image.removesuffix(":latest")}
+    names |= {name.removeprefix(start) for name in names for start in ("docker.io/", "docker.io/library/")}
+    stages = (each for each in _read(dockerfile) if each.keyword == "FROM")
+    return next((each.place for each in stages if any(_may_read(each.base, name) for name in names)), None)
 
 
 def place_of_number(dockerfile: str, number: int) -> Place | None:
@@ -80,17 +93,18 @@ def _read(dockerfile: str) -> Sequence[_Instruction]:
     found: list[_Instruction] = []
     stage, step, name, names = -1, 0, "", set[str]()
     for each in read(dockerfile).instructions:
-        text = " ".join(each.text.split())
+        text, base = " ".join(each.text.split()), ""
         counted = each.keyword in _COUNTED
         if each.keyword == "FROM":
             said = _FROM.match(each.rest)
             stage, step = stage + 1, 0
-            counted = said is not None and said["base"].lower() not in {"scratch", *names}
+            base = said["base"] if said is not None else ""
+            counted = base.lower() not in {"", "scratch", *names}
             name = said["name"].lower() if said is not None and said["name"] else ""
             names.add(name)
         step += counted
         place = Place(each.line, name or (f"stage-{stage}" if stage >= 0 else ""), text)
-        found.append(_Instruction(place, each.keyword, stage, name, step if counted else 0))
+        found.append(_Instruction(place, each.keyword, stage, name, step if counted else 0, base))
     if stage == 0 and not name:
         # There is nothing to tell it from.
         return [each._replace(place=each.place._replace(stage="")) for each in found]
@@ -101,6 +115,15 @@ def _may_read(written: str, said: str) -> bool:
     """Tell whether a builder may have named an instruction in this way: with its variables put in."""
     # What follows a heredoc's beginning is shown in another form: `RUN <<EOF (make...)`.
     begins = _HEREDOC.search(written)
-    parts = [re.escape(each) for each in _VARIABLE.split(written[: begins.start()] if begins else written)]
-    pattern = re.compile(".*".join(parts), re.DOTALL | re.IGNORECASE)
-    return (pattern.match if begins else pattern.fullmatch)(" ".join(said.split())) is not None
+    first, *others = _VARIABLE.split(written[: begins.start()] if begins else written)
+    said = " ".join(said.split())
+    if not said.casefold().startswith(first.casefold()):
+        return False
+    at = len(first)
+    for part in others:
+        # Each as early as possible: no way of putting values in is missed by that, but for the end.
+        found = said.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return begins is not None or (said.endswith(others[-1]) if others else at == len(said))

@@ -37,14 +37,19 @@ _LINE = re.compile(r".*:(\d+)")
 class Plain:
     """What has been read of a build so far.
 
+    Args:
+        tell: hears of each step that begins.
+        mask: covers what nobody may see, before anything is kept or cut.
+
     Attributes:
         began: whether any step was told of.
         last_step: the name of the step that began last; empty if none has.
         line: the line of the Dockerfile that the command line has named at the end; None if it has not.
     """
 
-    def __init__(self, tell: Callable[[Progress], None]) -> None:
+    def __init__(self, tell: Callable[[Progress], None], mask: Callable[[str], str]) -> None:
         self._tell = tell
+        self._mask = mask
         self._names: dict[str, str] = {}
         self._output: dict[str, str] = {}
         self._errors: dict[str, str] = {}
@@ -63,17 +68,20 @@ class Plain:
     def _hear_step(self, number: str, said: str) -> None:
         self.began = True
         if number not in self._names:
-            self._names[number] = self.last_step = said
-            self._tell(progress_of(said))
+            self._names[number] = self.last_step = self._mask(said)
+            self._tell(progress_of(self.last_step))
+        elif number in self._errors:
+            # A line that has no end is shown once more, below the error.
+            return
         elif output := _OUTPUT.fullmatch(said):
-            kept = self._output.get(number, "") + (output[1] or "") + "\n"
+            kept = self._output.get(number, "") + self._mask(output[1] or "") + "\n"
             self._output[number] = kept[-KEPT_OUTPUT:]
         elif said.startswith("ERROR: "):
-            self._errors[number] = said.removeprefix("ERROR: ")
+            self._errors[number] = self._mask(said.removeprefix("ERROR: "))
 
     def _hear_end(self, line: str) -> None:
         if not _RULE.fullmatch(line.strip()):
-            self._tail.append(line)
+            self._tail.append(self._mask(line))
             return
         if line.strip() == _EXCERPT and self._tail and (named := _LINE.fullmatch(self._tail[-1])):
             self.line = int(named[1])

@@ -46,7 +46,7 @@ class Post:
             # The credentials of all registries, as docker-py's own build() sends them; that one can neither ask for
             # BuildKit nor read its answer. BuildKit does not look at them: it asks a session. A helper that fails is
             # no failure of a build that may need none, as for the command line.
-            with suppress(docker.errors.DockerException):
+            with suppress(docker.errors.DockerException, UserWarning):
                 self._api._set_auth_headers(headers)  # noqa: SLF001
         proxies = self._api._proxy_configs.get_environment()  # noqa: SLF001
         params = self._params(request, version, {**proxies, **args})

@@ -14,7 +14,7 @@ from typing import IO
 from pytest_dockerkit.errors import EngineError
 
 #: How long a command that is to end may take to clear up before it is killed, in seconds.
-PATIENCE_S = 5.0
+PATIENCE_S = 3.0
 
 _PIECE_BYTES = 64 * 1024
 

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+#: What leads a command to an engine.
+OF_THE_ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+
 #: How long a command may take to tell its version, in seconds.
 _PATIENCE_S = 20
 
@@ -97,9 +100,17 @@ def _programs(name: str, path: str) -> Iterator[str]:
 
 
 def _said(*argv: str) -> str:
+    # An old client looks at the engine's address, and at its certificates, before it tells its version.
+    environment = {key: value for key, value in os.environ.items() if key not in OF_THE_ENGINE}
     try:
         ran = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE_S, check=False, errors="replace"
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE_S,
+            check=False,
+            errors="replace",
+            env=environment,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
