@@ -252,6 +252,9 @@ def _check(path: Path, found: Mapping[str, str], *, partly: bool) -> bool:
 
 
 def _write(config: pytest.Config, path: Path, found: Mapping[str, str], *, partly: bool) -> bool:
+    if partly and path.exists():
+        # What it says of other images is kept, and so it has to be readable.
+        lockfile.read(path)
     session = _run.session_of(config)
     try:
         locked = locking.lock(session, found)

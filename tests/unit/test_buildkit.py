@@ -108,8 +108,8 @@ def test_each_step_is_told_of_once_when_it_begins() -> None:
     told: list[Progress] = []
     trace = Trace(told.append)
     for message in (
-        vertex("sha256:1", "[api  1/2] FROM x", started=False)
-        + vertex("sha256:2", "[api 2/2] RUN a   b", started=False),
+        vertex("sha256:1", "[api  1/2] FROM x", started=False),
+        vertex("sha256:2", "[api 2/2] RUN a   b", started=False),
         vertex("sha256:1", "[api  1/2] FROM x"),
         vertex("sha256:2", "[api 2/2] RUN a   b") + vertex("sha256:1", "[api  1/2] FROM x"),
         vertex("sha256:3", "exporting to image"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_dockerkit import ImageSpec
 from pytest_dockerkit._spec.dockerfile import needs_buildkit, parse, without_unneeded_stages
 from tests.unit.refusals import refusal
 
@@ -345,3 +347,8 @@ def test_build_args_say_which_stages_are_needed() -> None:
 )
 def test_what_only_buildkit_understands_is_found(instruction: str, *, needs: bool) -> None:
     assert needs_buildkit(f"FROM busybox\n{instruction}\n") is needs
+
+
+def test_a_dockerfile_keeps_its_line_ends(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_bytes(b"FROM a\r\nCOPY <<E /x\r\ny\rz\r\nE\r\n")
+    assert ImageSpec(build=".").anchored(tmp_path).text() == "FROM a\r\nCOPY <<E /x\r\ny\rz\r\nE\r\n"

@@ -104,6 +104,8 @@ def test_a_spec_is_a_frozen_value() -> None:
         ImageSpec(".")  # type: ignore[call-arg]  # keywords only
 
 
+SSH = 'ssh="default" for the agent that runs, or the path of a key or of an agent\'s socket'
+
 WRONG = [
     (
         {},
@@ -143,7 +145,23 @@ WRONG = [
     ({"build": ".", "target": ""}, "target= is of the wrong type\n  saw:  target='' (str)\n  mend: target=\"…\""),
     ({"build": ".", "target": 0}, 'target= is of the wrong type\n  saw:  target=0 (int)\n  mend: target="…"'),
     ({"build": ".", "platform": 5}, 'platform= is of the wrong type\n  saw:  platform=5 (int)\n  mend: platform="…"'),
-    ({"build": ".", "ssh": True}, 'ssh= is of the wrong type\n  saw:  ssh=True (bool)\n  mend: ssh="…"'),
+    ({"build": ".", "ssh": True}, f"ssh= is of the wrong type\n  saw:  ssh=True (bool)\n  mend: {SSH}"),
+    ({"build": ".", "ssh": "a=/b"}, f"ssh= takes one key or agent, without an id\n  saw:  'a=/b'\n  mend: {SSH}"),
+    (
+        {"build": ".", "build_secrets": {"a,b": "TOKEN"}},
+        (
+            "build_secrets= has an id that no mount can name\n  saw:  'a,b'\n"
+            '  mend: letters, digits and "_.-/", as in RUN --mount=type=secret,id=npm'
+        ),
+    ),
+    (
+        {"build": ".", "build_secrets": {"npm": "ghp-0123456789"}},
+        (
+            "build_secrets['npm'] is no name of an environment variable\n  saw:  a text of 14 characters\n"
+            '  mend: build_secrets={"npm": Secret("npm", token)}, a Path, or the name of an environment variable; '
+            "a text is never the secret itself"
+        ),
+    ),
     (
         {"build": ".", "build_args": ["A"]},
         'build_args= is of the wrong type\n  saw:  build_args=[\'A\'] (list)\n  mend: build_args={"KEY": "value"}',

@@ -151,7 +151,11 @@ class Tasks:
             if self._thread is None or not self._thread.is_alive():
                 # It must not keep the process alive where a test's own thread never ends its build.
                 self._thread = threading.Thread(target=self._watch, name="dockerkit-progress", daemon=True)
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except RuntimeError:
+                    # No more threads are to be had.
+                    self._screen = None
 
     def _end(self, task: Task, ended: str) -> None:
         with self._changed:

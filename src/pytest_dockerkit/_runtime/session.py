@@ -14,6 +14,7 @@ from pytest_dockerkit._names import NAME_LABEL, RUN_LABEL, object_name
 from pytest_dockerkit._runtime import ledger, once
 from pytest_dockerkit._runtime.handles import RunningContainer
 from pytest_dockerkit._runtime.images import Image
+from pytest_dockerkit._runtime.ledger import Ledger
 from pytest_dockerkit._runtime.networks import Network, Volume
 from pytest_dockerkit._runtime.progress import Tasks
 from pytest_dockerkit._runtime.store import ImageStore
@@ -71,6 +72,8 @@ class Session:
         self._unavailable: EngineUnavailableError | None = None
         # Tests may start containers from several threads; what they share is made once.
         self._making = threading.RLock()
+        #: Held while the engine is reached and the ledger begun: there is one of each, whoever comes first.
+        self._reaching = threading.RLock()
         self._networks: dict[tuple[object, ...], Network] = {}
         self._made_networks = 0
         self._volumes: dict[tuple[object, ...], Volume] = {}
@@ -85,10 +88,15 @@ class Session:
         """Whether any process of the run has a ledger."""
         return (self.settings.state_dir / "runs" / self.run_id).is_dir()
 
-    @cached_property
-    def ledger(self) -> ledger.Ledger:
+    @property
+    def ledger(self) -> Ledger:
         """This process's part of the run's ledger."""
-        return ledger.Ledger(self.directory / f"{self._process}.jsonl")
+        with self._reaching:
+            return self._ledger
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        return Ledger(self.directory / f"{self._process}.jsonl")
 
     @property
     def unreachable(self) -> EngineUnavailableError | None:
@@ -102,9 +110,10 @@ class Session:
         Raises:
             EngineUnavailableError: none answers. It is not asked again in this run.
         """
-        if self._unavailable is not None:
-            raise self._unavailable
-        return self._engine
+        with self._reaching:
+            if self._unavailable is not None:
+                raise self._unavailable
+            return self._engine
 
     @cached_property
     def _engine(self) -> Daemon:

@@ -169,7 +169,9 @@ class ImageSpec:
         if self.dockerfile_text is not None:
             return self.dockerfile_text
         try:
-            return Path(self.dockerfile).read_text(encoding="utf-8")
+            # With its own line ends: in a heredoc they are a part of the file that it makes.
+            with Path(self.dockerfile).open(encoding="utf-8", newline="") as file:
+                return file.read()
         except (OSError, UnicodeDecodeError) as failure:
             raise SpecError(
                 "the Dockerfile cannot be read",
