@@ -151,6 +151,12 @@ def test_a_base_that_cannot_be_reached(bench: Bench) -> None:
     assert "connection refused" in error.saw
 
 
+def test_a_cache_that_cannot_be_had_is_not_what_failed(bench: Bench) -> None:
+    text = f"FROM {BASE}\nMARK\nCOPY unique /\nRUN exit 1\n"
+    error = failure(bench, text, cache_from=["127.0.0.1:1/nobody/here:x"])
+    assert error.what == "building my app failed at Dockerfile:4: RUN exit 1"
+
+
 # In pytest
 
 

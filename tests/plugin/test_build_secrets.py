@@ -27,7 +27,7 @@ from pytest_dockerkit._poll import Look, until_ready
 from pytest_dockerkit._runtime.session import Session
 from pytest_dockerkit._runtime.settings import Settings
 from tests.plugin.listeners import Deaf
-from tests.plugin.rungs import BASE, PYTHON, Bench
+from tests.plugin.rungs import ASK_AGENT, BASE, PYTHON, Bench
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import Suite
@@ -339,12 +339,6 @@ def test_one_that_cannot_be_had_is_told_before_the_build(app: Path, given: str |
 
 # ssh
 
-#: Asks the agent how many keys it has.
-ASK = (
-    "import os, socket; s = socket.socket(socket.AF_UNIX); s.connect(os.environ['SSH_AUTH_SOCK']); "
-    "s.sendall(bytes([0, 0, 0, 1, 11])); print(int.from_bytes(s.recv(9)[5:9], 'big'))"
-)
-
 
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
@@ -370,7 +364,7 @@ def agent(tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 @pytest.mark.parametrize("given", ["default", "the key"])
 def test_a_build_reaches_the_agent_or_the_key(bench: Bench, agent: None, key: Path, given: str) -> None:
     image = bench.build(
-        f'FROM {PYTHON}\nMARK\nCOPY unique /\nRUN --mount=type=ssh python -c "{ASK}" > /keys\n', ssh=given
+        f'FROM {PYTHON}\nMARK\nCOPY unique /\nRUN --mount=type=ssh python -c "{ASK_AGENT}" > /keys\n', ssh=given
     )
     assert bench.text(image, "/keys") == "1\n"
     private = "".join(key.read_text(encoding="utf-8").splitlines()[1:-1])

@@ -128,6 +128,14 @@ def test_a_command_that_cannot_begin_says_why() -> None:
     assert (plain.began, told, plain.reason.strip()) == (False, [], "ERROR: no builder\nLook here")
 
 
+def test_a_cache_that_cannot_be_had_and_a_step_that_was_cancelled_are_no_cause() -> None:
+    plain, _ = heard(
+        "#1 importing cache manifest from x\n#1 ERROR: not found\n#2 [1/1] RUN a\n#2 ERROR: context canceled\n"
+        "#3 [2/2] RUN b\n#3 ERROR: exit code: 1\n"
+    )
+    assert (plain.failed_step, plain.reason) == ("[2/2] RUN b", "exit code: 1")
+
+
 def test_what_is_to_be_covered_is_covered_before_it_is_kept() -> None:
     plain, told = heard("#1 [1/1] RUN hidden\n#1 0.1 a hidden\n#1 ERROR: is hidden\n------\nno hidden\n")
     assert told == [Progress("[1/1] RUN ***", 1, 1)]

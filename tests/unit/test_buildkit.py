@@ -77,6 +77,7 @@ def test_the_step_that_failed_tells_its_name_output_and_error() -> None:
 
 def test_only_the_first_failure_is_a_cause() -> None:
     trace = heard(
+        vertex("sha256:0", "importing cache manifest from x", error="not found"),
         vertex("sha256:1", "a", error="context canceled"),
         vertex("sha256:2", "b", error="exit code: 2"),
         vertex("sha256:3", "c", error="exit code: 3"),

@@ -304,15 +304,11 @@ def test_directives_and_args_before_the_stages_stay() -> None:
     assert without_unneeded_stages("FROM x AS a\nFROM y", None) == "\nFROM y"
 
 
-@pytest.mark.parametrize(
-    ("text", "target"),
-    [
-        ("FROM x AS a\nFROM y AS b\nFROM z AS c\nCOPY --from=0 p q\n", "c"),
-        ("FROM x\nFROM y\nFROM z\n", "1"),
-    ],
-)
-def test_nothing_is_blanked_where_a_stage_goes_by_its_number(text: str, target: str) -> None:
-    assert without_unneeded_stages(text, target) == text
+def test_an_empty_stage_holds_a_place_where_stages_go_by_their_numbers() -> None:
+    text = "FROM x\nFROM y \\\n AS b\nRUN 1\n\nFROM z AS c\nCOPY --from=0 p q\n"
+    blanked = "FROM x\nFROM scratch\n\n\n\nFROM z AS c\nCOPY --from=0 p q\n"
+    assert without_unneeded_stages(text, "c") == blanked
+    assert parse(blanked).base_images("c") == parse(text).base_images("c") == ("x", "z")
 
 
 def test_build_args_say_which_stages_are_needed() -> None:

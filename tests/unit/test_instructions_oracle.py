@@ -21,8 +21,8 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("dockerfile") is None, reason="BuildKit's parser has no wheel for this platform"
 )
 
-#: Answers each line with what BuildKit's parser gives for a text, or null where it refuses it. It has a process of its
-#: own: Go's runtime brings threads along, over which other tests would stumble that fork.
+#: Answers each line with what BuildKit's parser gives for a text, or null where it refuses it. It has a process of
+#: its own: Go's runtime brings threads along, over which other tests would stumble that fork.
 PARSER = """
 import json
 import sys

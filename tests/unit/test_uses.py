@@ -396,4 +396,6 @@ def test_a_class_may_match_a_slash() -> None:
     assert uses.takes("c/d")
     assert uses.leads_to("a")
     assert uses.leads_to("c")
+    assert uses.through({"x": "y"}) == WHOLE
+    assert Uses(("a/[^q]",)).through({"b": "a"}) == Uses(("a/[^q]",))
     assert not uses.takes("a/q")

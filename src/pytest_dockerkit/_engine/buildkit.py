@@ -65,8 +65,7 @@ class Trace:
             self._begun.add(digest)
             self.tell(progress_of(self.names[digest]))
         error = _text(step.get(_ERROR))
-        # Steps that were running side by side end as "canceled"; only the first failure is a cause.
-        if error and self.failed is None and "context canceled" not in error:
+        if error and self.failed is None and is_cause(self.names[digest], error):
             self.failed, self.error = digest, error
 
     @property
@@ -78,6 +77,14 @@ class Trace:
     def failed_output(self) -> str:
         """What the step that failed has printed."""
         return self.logs.get(self.failed, b"").decode(errors="replace") if self.failed else ""
+
+
+def is_cause(step: str, error: str) -> bool:
+    """Tell whether an error of a step makes a build fail.
+
+    Steps that were running side by side end as "canceled". A cache that cannot be had is no failure.
+    """
+    return "context canceled" not in error and not step.startswith("importing cache manifest")
 
 
 def progress_of(step: str) -> Progress:

@@ -298,18 +298,17 @@ def needs_buildkit(text: str) -> bool:
 def without_unneeded_stages(text: str, target: str | None, build_args: Mapping[str, str] | None = None) -> str:
     """Blank the stages that the target does not reach; line numbers stay as they are.
 
-    The classic builder runs every stage before the target, whether the target needs it or not. Nothing is
-    blanked where a stage is named by its number, since that would then mean another.
+    The classic builder runs every stage before the target, whether the target needs it or not. Where a stage is
+    named by its number, an empty one holds the place of each that is blanked.
     """
     found = parse(text, build_args)
     needed = found.needed(target)
-    names = [target or "", *(name for stage in needed for name in (stage.base, *stage.takes_from))]
-    if any(map(_NUMBER.fullmatch, names)):
-        return text
+    names = [name for stage in needed for name in stage.takes_from]
+    place = "FROM scratch" if any(map(_NUMBER.fullmatch, names)) else ""
     lines = text.split("\n")
     kept = {stage.index for stage in needed}
     ends = [stage.line - 1 for stage in found.stages[1:]] + [len(lines)]
     for stage, end in zip(found.stages, ends, strict=True):
         if stage.index not in kept:
-            lines[stage.line - 1 : end] = [""] * (end - stage.line + 1)
+            lines[stage.line - 1 : end] = [place] + [""] * (end - stage.line)
     return "\n".join(lines)

@@ -26,7 +26,8 @@ _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2
 #: A byte that is not UTF-8. On their way from BuildKit to the client the patterns are JSON, which has none of them.
 _NOT_UTF_8 = re.compile("[\udc80-\udcff]")
 
-#: What a header may not have. Source: golang.org/x/net/http/httpguts, ValidHeaderFieldValue.
+#: What a header may not have; newer engines refuse tabs too. Source: golang.org/x/net/http/httpguts,
+#: ValidHeaderFieldValue.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 #: How much of a line an error shows, in characters.

@@ -198,9 +198,18 @@ def _ranges(glob: str) -> list[tuple[str, str]]:
     return [(low, high) for low, high in found if low <= high]
 
 
+def crosses(pattern: str) -> bool:
+    """Tell whether a part of it may match more than one part of a path."""
+    return any(map(_crosses, pattern.split("/")))
+
+
 def _loose_parts(pattern: str) -> tuple[str, ...]:
     """Give the parts, with `**` for one that may match a slash."""
-    return tuple("**" if any(map(_may_be_slash, _GLOB.findall(part))) else part for part in pattern.split("/"))
+    return tuple("**" if _crosses(part) else part for part in pattern.split("/"))
+
+
+def _crosses(part: str) -> bool:
+    return any(map(_may_be_slash, _GLOB.findall(part)))
 
 
 def _may_be_slash(glob: str) -> bool:

@@ -219,6 +219,9 @@ def _known(found: tuple[str, ...] | None) -> tuple[str, ...]:
 
 def _behind(pattern: str, link: str, target: str) -> Iterator[str | None]:
     """Give what a pattern means behind a link that lies on its way; None is the whole context."""
+    if patterns.crosses(pattern):
+        # Which of the links behind this one it means cannot be told.
+        yield None
     for rest in patterns.remainders(pattern, link):
         place = _place(link, target)
         yield None if place is None else patterns.joined([*map(patterns.literal, place), *rest])

@@ -14,7 +14,7 @@ from pytest_dockerkit._engine.builders.hiding import hidden
 from pytest_dockerkit._engine.builders.places import Place, place_of_number
 from pytest_dockerkit._engine.buildkit import KEPT_OUTPUT
 from pytest_dockerkit._engine.context import archive
-from pytest_dockerkit.errors import EngineError, ImageError
+from pytest_dockerkit.errors import BuildError, EngineError, ImageError
 
 if TYPE_CHECKING:
     from pytest_dockerkit._engine.base import BuildRequest, EngineFacts
@@ -25,6 +25,9 @@ _STEP = re.compile(r"(?:STEP|Step) (\d+)/(\d+) ?: (.*)", re.DOTALL)
 
 #: What the builder says of its own work, between what instructions print.
 _OWN_WORK = re.compile(r" ---> |(?:Removing|Removed) intermediate container ")
+
+#: How it says that a cached layer cannot be had. Seen with Docker 28.5.2.
+_NOT_RESTORED = "failed to restore cached image"
 
 
 class ClassicBuilder:
@@ -65,11 +68,20 @@ class ClassicBuilder:
             BuildError: an instruction failed.
             EngineError: the engine did.
         """
+        self._pull_caches(request)
+        try:
+            self._build(request)
+        except BuildError as failure:
+            # An engine with containerd's image store cannot read all of the layers that it offers.
+            if not request.cache_from or _NOT_RESTORED not in failure.saw:
+                raise
+            self._build(replace(request, cache_from=()))
+
+    def _build(self, request: BuildRequest) -> None:
         # It would run every stage before the target, whether the target needs it or not.
         text = needs.needed_text(request)
         sent = hidden(request.context, text)
         assert sent is not None  # noqa: S101  - else something is lacking
-        self._pull_caches(request)
         step, output, place = "", "", None
         asked = replace(request, context=sent.context)
         with archive(sent.context, dockerfile=text, hide_added=sent.ignore_file) as packed:

@@ -95,7 +95,7 @@ class CommandBuilder:
         mask = Mask(request.secrets)
         heard = Plain(request.tell, mask)
         with handed_over(request) as given, _input(request) as (stdin, where):
-            argv = [*tool.argv, *_options(tool, request), *given.arguments, *where]
+            argv = [*tool.argv, *self._builder(tool), *_options(tool, request), *given.arguments, *where]
             environment = self._environment(mask)
             with self._commands.running(
                 argv, environment=environment, stdin=stdin, open_files=given.open_files
@@ -108,6 +108,15 @@ class CommandBuilder:
     def stop(self) -> None:
         """End the commands that run, in whichever thread; whoever waits for one gets an EngineError."""
         self._commands.end()
+
+    def _builder(self, tool: Tool) -> tuple[str, ...]:
+        """Say which of buildx's builders is to build: the engine itself, whatever `docker buildx use` has chosen."""
+        # That of a docker context has its name.
+        return (
+            (f"--builder={self._variables.get('DOCKER_CONTEXT', 'default')}",)
+            if tool.buildx and not self.chosen
+            else ()
+        )
 
     def _environment(self, mask: Mask) -> dict[str, str]:
         left_out = (*OF_THE_ENGINE, *_OF_THE_IMAGE)
@@ -125,8 +134,6 @@ def _chosen_builder() -> str | None:
 def _options(tool: Tool, request: BuildRequest) -> Iterator[str]:
     yield "--progress=plain"
     if tool.buildx:
-        # "default" is the engine itself, whatever `docker buildx use` has chosen.
-        yield from () if _chosen_builder() else ("--builder=default",)
         yield "--load"
         yield from (f"--cache-from={each}" for each in request.cache_from)
         yield from (f"--cache-to={each}" for each in request.cache_to)

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pytest_dockerkit._engine.buildkit import KEPT_OUTPUT, progress_of
+from pytest_dockerkit._engine.buildkit import KEPT_OUTPUT, is_cause, progress_of
 
 if TYPE_CHECKING:
     from pytest_dockerkit._engine.base import Progress
@@ -76,7 +76,7 @@ class Plain:
         elif output := _OUTPUT.fullmatch(said):
             kept = self._output.get(number, "") + self._mask(output[1] or "") + "\n"
             self._output[number] = kept[-KEPT_OUTPUT:]
-        elif said.startswith("ERROR: "):
+        elif said.startswith("ERROR: ") and is_cause(self._names[number], said):
             self._errors[number] = self._mask(said.removeprefix("ERROR: "))
 
     def _hear_end(self, line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Without an ignore file of the Dockerfile's own, that of the context would count once more.
 _IGNORES_NOTHING = "# What belongs to the context was decided before.\n"
+
+_YEAR_NS = 365 * 24 * 3600 * 10**9
 
 
 class Staged(NamedTuple):
@@ -58,14 +61,30 @@ def _unpack(archive: tarfile.TarFile, directory: Path, *, without: str) -> None:
     members = [each for each in archive if each.name != without]
     # Of a directory that may not be written to, the mode is set once its files are there.
     archive.extractall(directory, members)  # noqa: S202  - as above
-    if os.utime in os.supports_follow_symlinks:
-        for each in members:
-            os.utime(directory / each.name, (each.mtime, each.mtime), follow_symlinks=False)
+    for each in members:
+        path = directory / each.name
+        if each.isreg():
+            _stamp(path, each)
+        elif os.utime in os.supports_follow_symlinks:
+            os.utime(path, (each.mtime, each.mtime), follow_symlinks=False)
+
+
+def _stamp(path: Path, member: tarfile.TarInfo) -> None:
+    """Give a file a time that follows from its content.
+
+    BuildKit keeps what it was sent of a directory, and is sent only what differs from that in size, mode or time; and
+    another context may have been sent before under the same name. Source: tonistiigi/fsutil, diff.go, sameFile.
+    """
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+    nanoseconds = int(member.mtime) * 10**9 + int.from_bytes(digest[:8]) % _YEAR_NS
+    os.utime(path, ns=(nanoseconds, nanoseconds))
 
 
 def _remove(directory: Path) -> None:
     """Remove a directory with all that is in it, also below directories that may not be written to."""
-    for path in (directory, *directory.rglob("*")):
-        if path.is_dir() and not path.is_symlink():
-            path.chmod(stat.S_IRWXU)
+    for parent, names, _ in os.walk(directory):
+        for path in (Path(parent, name) for name in names):
+            if not path.is_symlink():
+                path.chmod(stat.S_IRWXU)
     shutil.rmtree(directory)
