@@ -116,9 +116,8 @@ def main() -> None:
     for name, values in taken.items():
         median = statistics.median(values)
         builds = "" if name.startswith("docker-py") else f"  {sum(built[name])} builds in {rounds} looks"
-        print(
-            f"  {name:24} {median:8.1f}  (min {min(values):.1f}, max {max(values):.1f})  {median / base:5.3f} x{builds}"
-        )
+        spread = f"(min {min(values):.1f}, max {max(values):.1f})"
+        print(f"  {name:24} {median:8.1f}  {spread}  {median / base:5.3f} x{builds}")
 
 
 if __name__ == "__main__":

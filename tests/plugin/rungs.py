@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import os
 import tarfile
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +45,15 @@ class Entry(NamedTuple):
     owner: tuple[int, int]
     leads_to: str
     content: str
+
+
+def write_docker_config(directory: Path, **said: Any) -> None:
+    """Write a docker configuration that finds the plugins which the user's own finds."""
+    own = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+    given = json.loads(own.read_text(encoding="utf-8")) if own.is_file() else {}
+    plugins = {key: each for key, each in given.items() if key == "cliPluginsExtraDirs"}
+    directory.mkdir()
+    (directory / "config.json").write_text(json.dumps({**plugins, **said}), encoding="utf-8")
 
 
 class Bench:
@@ -177,9 +189,14 @@ class Bench:
     def forget(self, image: str) -> None:
         """Let the engine forget an image, and the layers of its instructions that name the unique content."""
         self.client.api.remove_image(image, force=True)
-        # One at a time: what one prunes, another may be about to take.
-        with FileLock(Path(tempfile.gettempdir()) / "pytest-dockerkit-prune.lock"):
+        with self.undisturbed():
             self._prune()
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Let no other test forget anything meanwhile: the engine may then run what it would have had."""
+        with FileLock(Path(tempfile.gettempdir()) / "pytest-dockerkit-prune.lock"):
+            yield
 
     def _prune(self) -> None:
         while found := [each for each in self._layers() if self.unique in each["Description"]]:

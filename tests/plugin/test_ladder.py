@@ -25,7 +25,7 @@ from pytest_dockerkit._poll import Look, until_ready
 from pytest_dockerkit._runtime.session import Session
 from pytest_dockerkit._runtime.settings import Settings
 from tests.plugin.listeners import Deaf
-from tests.plugin.rungs import BASE, Bench
+from tests.plugin.rungs import BASE, Bench, write_docker_config
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import Suite
@@ -293,13 +293,10 @@ def test_the_command_line_is_led_to_the_same_engine(
 
 
 def _docker_config(config: Path, said: dict[str, str], host: str) -> Path:
-    """Write a docker configuration with a context, which finds the plugins that the user's own finds."""
-    own = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
-    given = json.loads(own.read_text(encoding="utf-8")) if own.is_file() else {}
-    plugins = {key: each for key, each in given.items() if key == "cliPluginsExtraDirs"}
+    """Write a docker configuration with a context."""
+    write_docker_config(config, **said)
     context = config / "contexts/meta" / hashlib.sha256(b"mine").hexdigest()
     context.mkdir(parents=True)
-    (config / "config.json").write_text(json.dumps({**plugins, **said}), encoding="utf-8")
     meta = {"Name": "mine", "Metadata": {}, "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": False}}}
     (context / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
     return config

@@ -20,8 +20,8 @@ import pytest
 
 from pytest_dockerkit import BuildError, CapabilityError, Secret
 from pytest_dockerkit._engine.builders.tools import find_tool
-from tests.plugin.registry import PROGRAM, WHY_SKIPPED, Registry
-from tests.plugin.rungs import ASK_AGENT, BASE, PYTHON, RUNGS, Bench, Entry
+from tests.plugin.registry import AUTH, PROGRAM, WHY_SKIPPED, Registry
+from tests.plugin.rungs import ASK_AGENT, BASE, PYTHON, RUNGS, Bench, Entry, write_docker_config
 
 PAGE = Path(__file__).parents[2] / "docs/reference/builders.md"
 
@@ -227,10 +227,11 @@ def platform_of_scratch(bench: Bench) -> None:
 
 @feature("`--dockerkit-rebuild`", "yes | yes | yes")
 def rebuild(bench: Bench) -> None:
-    text = f"FROM {BASE}\nMARK\nCOPY unique /\nRUN {RANDOM}\n"
-    first = bench.text(bench.build(text), "/id")
-    assert bench.text(bench.build(text), "/id") == first
-    assert bench.text(bench.build(text, nocache=True), "/id") != first
+    text = f"FROM {BASE}\nMARK\nRUN {RANDOM} # {bench.unique}\n"
+    with bench.undisturbed():
+        first = bench.text(bench.build(text), "/id")
+        assert bench.text(bench.build(text), "/id") == first
+        assert bench.text(bench.build(text, nocache=True), "/id") != first
 
 
 @feature("what failed: its line, its stage, its last lines", "yes | yes | yes")
@@ -475,12 +476,33 @@ def test_the_same_request_gives_the_same_content_on_each_rung(tmp_path: Path, ig
         )
 
 
-# Which rung
+# Logins
 
 
-@pytest.fixture
-def auto(tmp_path: Path) -> Iterator[Bench]:
-    """A bench with the whole ladder."""
-    made = Bench("auto", tmp_path)
-    yield made
-    made.end()
+@pytest.mark.parametrize("rung", RUNGS)
+def test_a_base_that_needs_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rung: str) -> None:
+    """By the docker configuration; BuildKit cannot ask for it over the API, where the plugin pulls bases before."""
+    if PROGRAM is None:
+        pytest.skip(WHY_SKIPPED)
+    registry = Registry(tmp_path / "registry", auth=True)
+    write_docker_config(tmp_path / "config", auths={registry.address: {"auth": AUTH}})
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "config"))
+    bench = Bench(rung, tmp_path)
+    try:
+        if bench.absent is not None:
+            pytest.skip(f"{rung}: {bench.absent}")
+        registry.put("base:1", bench.unique, platforms=(f"linux/{bench.daemon.facts.arch}",))
+        bench.made.append(f"{registry.address}/base:1")
+        text = f"FROM {registry.address}/base:1\nMARK\nCOPY unique /\n"
+        if rung == "buildkit":
+            with pytest.raises(BuildError) as caught:
+                bench.build(text)
+            assert caught.value.what.startswith("building my app failed at Dockerfile:1: FROM ")
+            assert caught.value.mend.startswith(
+                "what the build pulls needs a login, which BuildKit over the Engine API "
+            )
+            bench.daemon.images.pull(f"{registry.address}/base:1")
+        assert bench.unique in bench.text(bench.build(text), "/content")
+    finally:
+        bench.end()
+        registry.end()

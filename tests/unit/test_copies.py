@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_dockerkit._spec.dockerfile import copies
+from pytest_dockerkit._spec.settled import BaseFacts
+from pytest_dockerkit._spec.uses import context_uses
 
 NAME = ".dockerkit.3e9dc887e2ff.Dockerfile"
+
+
+def copies(text: str, name: str) -> bool:
+    bases = {"busybox": BaseFacts(frozenset(), onbuild=False), "build": BaseFacts(frozenset(), onbuild=False)}
+    return context_uses(text, None, {}, bases).takes(name)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_dockerkit import ImageSpec
-from pytest_dockerkit._spec.dockerfile import needs_buildkit, parse, without_unneeded_stages
+from pytest_dockerkit._engine.builders.needs import beyond_classic
+from pytest_dockerkit._spec.dockerfile import parse, without_unneeded_stages
 from tests.unit.refusals import refusal
 
 
@@ -342,7 +343,7 @@ def test_build_args_say_which_stages_are_needed() -> None:
     ],
 )
 def test_what_only_buildkit_understands_is_found(instruction: str, *, needs: bool) -> None:
-    assert needs_buildkit(f"FROM busybox\n{instruction}\n") is needs
+    assert (beyond_classic(f"FROM busybox\n{instruction}\n", {}) is not None) is needs
 
 
 def test_a_dockerfile_keeps_its_line_ends(tmp_path: Path) -> None:

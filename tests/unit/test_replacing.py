@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from pytest_dockerkit._spec.dockerfile import parse
+from pytest_dockerkit._spec.instructions import read
 from pytest_dockerkit._spec.replacing import with_images
+from tests.unit.test_instructions_oracle import CORPUS, mutated
 
 NEW = "registry.test:5000/new@sha256:0123"
 
@@ -94,3 +98,26 @@ def test_nothing_to_replace_leaves_the_text_alone() -> None:
     assert with_images(text, {}, {}) == text
     assert with_images(text, {"b": NEW}, {}) == text
     assert with_images("", {"b": NEW}, {}) == ""
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_only_the_images_change_in_spoiled_texts(seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(100):
+        text = mutated(chance.choice(CORPUS), chance)
+        before = parse(text)
+        images = {name for stage in before.stages for name in (stage.base, *stage.takes_from) if "$" not in name}
+        replaced = {name: f"registry.test/new:{number}" for number, name in enumerate(sorted(images))}
+        after_text = with_images(text, replaced, {})
+        after = parse(after_text)
+        assert after_text.count("\n") == text.count("\n")
+        assert [(each.line, each.last_line, each.keyword) for each in read(after_text).instructions] == [
+            (each.line, each.last_line, each.keyword) for each in read(text).instructions
+        ], text
+        assert [(each.base, *each.takes_from) for each in after.stages] == [
+            tuple(
+                name if before.earlier(name, each) else replaced.get(name, name)
+                for name in (each.base, *each.takes_from)
+            )
+            for each in before.stages
+        ], text

@@ -295,7 +295,7 @@ def test_build_args_may_name_another_builder() -> None:
 
 
 def test_the_escape_of_a_dockerfile_is_heeded() -> None:
-    assert patterns("# escape=`\nFROM a\nCOPY x\\y z`\n  w /v/\n") == ("x\\\\y", "x\\y", "z", "w") or True
+    assert patterns("# escape=`\nFROM a\nCOPY x\\y z`\n  w /v/\n") == ("x\\\\y", "x\\y", "z", "w")
     assert patterns("# escape=`\nFROM a\nCOPY x `\n  y /z/\n") == ("x", "y")
     assert patterns("# escape=`\nFROM a\nCOPY x`$y /z/\n") == ("x$y",)
 

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pytest_dockerkit._names import did_you_mean
-from pytest_dockerkit._spec import patterns
-from pytest_dockerkit._spec.instructions import WITH_HEREDOC, Instruction, heredoc, read
+from pytest_dockerkit._spec.instructions import Instruction, heredoc, read
 from pytest_dockerkit._spec.run_mounts import mount_fields
 from pytest_dockerkit._spec.words import UNKNOWN, BadWordError, Lookup, expand, name_words
 from pytest_dockerkit._values import FrozenMapping
@@ -259,40 +258,6 @@ def _put_in(word: str, lookup: Lookup, escape: str) -> str:
         return expand(word, lookup, escape).text
     except BadWordError:
         return word
-
-
-def copies(text: str, name: str) -> bool:
-    """Tell whether an instruction may copy a file that lies in the context's top directory.
-
-    Args:
-        text: the Dockerfile.
-        name: the file's name.
-    """
-    return any(
-        _may_mean(source, name, each.escape)
-        for each in read(text).instructions
-        if each.keyword in ("COPY", "ADD") and not taken_from(each)
-        for source in sources(each)
-    )
-
-
-def _may_mean(source: str, name: str, escape: str) -> bool:
-    # Variables are not put in here.
-    try:
-        path, settled = expand(source, lambda _: UNKNOWN, escape)
-    except BadWordError:
-        return True
-    found = patterns.of_source(path)
-    return found is None or not settled or any(re.fullmatch(patterns.regex(each), name) for each in found)
-
-
-def needs_buildkit(text: str) -> bool:
-    """Tell whether there is a heredoc, or a flag that the classic builder does not have."""
-    return any(
-        each.heredocs or any(flag.name not in ("chown", "from") for flag in each.flags)
-        for each in read(text).instructions
-        if each.keyword in WITH_HEREDOC
-    )
 
 
 def without_unneeded_stages(text: str, target: str | None, build_args: Mapping[str, str] | None = None) -> str:
