@@ -181,7 +181,8 @@ def _ignore_rules(spec: ImageSpec, root: Path) -> IgnoreRules:
 
 def _ignore_file(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        # As bytes: Python would take a lone carriage return for the end of a line, which Docker does not.
+        return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as failure:
         raise SpecError(
             "the ignore file of the context cannot be read", saw=f"{path}: {failure}", mend="a readable UTF-8 file"
