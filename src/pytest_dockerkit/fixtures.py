@@ -363,8 +363,8 @@ class _Thing(_Factory):
         session = session_of(request.config)
         word = slug(request.fixturename or "thing")
         if isinstance(self._spec, NetworkSpec):
-            return session.network(self._spec, scope, word)
-        return session.volume(self._spec, scope, word)
+            return session.surroundings.network(self._spec, scope, word)
+        return session.surroundings.volume(self._spec, scope, word)
 
 
 def _define(factory: _Factory, options: Mapping[str, Any]) -> Any:

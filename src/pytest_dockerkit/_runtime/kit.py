@@ -136,7 +136,7 @@ class Kit:
         Raises:
             EngineError: the engine refuses.
         """
-        return self._session.network(spec_from(NetworkSpec, spec, fields), self._scope)
+        return self._session.surroundings.network(spec_from(NetworkSpec, spec, fields), self._scope)
 
     def volume(self, spec: VolumeSpec | None = None, *, name: str = "volume", **fields: Any) -> Volume:
         """Make a volume, from a spec or from the fields of one.
@@ -150,7 +150,7 @@ class Kit:
             EngineError: the engine refuses.
         """
         wanted = spec_from(VolumeSpec, spec, fields)
-        return self._session.volume(wanted, self._scope, check_alias("name", name))
+        return self._session.surroundings.volume(wanted, self._scope, check_alias("name", name))
 
 
 def _free_alias(spec: ContainerSpec, taken: Collection[str]) -> str:

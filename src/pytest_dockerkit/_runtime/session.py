@@ -15,14 +15,11 @@ from pytest_dockerkit._runtime import ledger, once
 from pytest_dockerkit._runtime.handles import RunningContainer
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.ledger import Ledger
-from pytest_dockerkit._runtime.networks import Network, Volume
 from pytest_dockerkit._runtime.progress import Tasks
 from pytest_dockerkit._runtime.store import ImageStore
+from pytest_dockerkit._runtime.surroundings import Surroundings, introduce
 from pytest_dockerkit._runtime.transfer import put_files
 from pytest_dockerkit._spec.container import ContainerSpec
-from pytest_dockerkit._spec.mounts import VolumeSpec
-from pytest_dockerkit._spec.network import BUILT_IN, INTERNAL, ISOLATED, NetworkSpec
-from pytest_dockerkit._spec.refs import External, FixtureRef
 from pytest_dockerkit.errors import DockerkitError, EngineUnavailableError, SpecError, TeardownError
 
 if TYPE_CHECKING:
@@ -30,10 +27,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_dockerkit._engine.base import Builder, BuildRequest
+    from pytest_dockerkit._runtime.networks import Network
     from pytest_dockerkit._runtime.results import RunResult
     from pytest_dockerkit._runtime.scope import ScopeInstance
     from pytest_dockerkit._runtime.settings import Settings
-    from pytest_dockerkit._spec.network import NetworkRequest
 
 
 class Listener(Protocol):
@@ -60,6 +57,7 @@ class Session:
         run_id: the run's id, alike in all of its processes.
         images: the shared image cache.
         progress: what is being built and pulled; nobody is shown it, unless another is set.
+        surroundings: the networks and volumes.
     """
 
     def __init__(self, settings: Settings, run_id: str, process: str, listener: Listener) -> None:
@@ -67,16 +65,12 @@ class Session:
         self.run_id = run_id
         self.images = ImageStore(self)
         self.progress = Tasks()
+        self.surroundings = Surroundings(self)
         self._process = process
         self._listener = listener
         self._unavailable: EngineUnavailableError | None = None
-        # Tests may start containers from several threads; what they share is made once.
-        self._making = threading.RLock()
         #: Held while the engine is reached and the ledger begun: there is one of each, whoever comes first.
         self._reaching = threading.RLock()
-        self._networks: dict[tuple[object, ...], Network] = {}
-        self._made_networks = 0
-        self._volumes: dict[tuple[object, ...], Volume] = {}
 
     @cached_property
     def directory(self) -> Path:
@@ -171,16 +165,16 @@ class Session:
             if made:
                 made[0].remove()
             else:
-                self._remove("container", name)
+                self.remove("container", name)
 
         try:
             spec = self._listener.wanted(spec)
             image = self.images.get(spec.image, pull=spec.pull, platform=spec.platform)
             baked = spec.files_in_root if spec.read_only else {}
             source = self._with_files(spec, baked, image, scope, alias) if baked else image
-            networks = [self._network_for(each, scope, group) for each in spec.networks]
-            volumes = self._volumes_for(spec, volumes_scope or scope, group)
-            _introduce(peers, spec, networks)
+            networks = [self.surroundings.network_for(each, scope, group) for each in spec.networks]
+            volumes = self.surroundings.volumes_for(spec, volumes_scope or scope, group)
+            introduce(peers, spec, networks)
             # Before it is made, so that no interruption falls in between; the networks were before, and end later.
             (at_end or scope.at_end)(remove)
             container_id = self._create(spec, source, name, alias, networks, volumes)
@@ -206,9 +200,9 @@ class Session:
         """Give a container that was made and not started; it is removed at the end of the block."""
         name = object_name(self.run_id, alias)
         try:
-            yield self._create(spec, image, name, alias, [self._network_handle("none", None)], {})
+            yield self._create(spec, image, name, alias, [self.surroundings.handle("none", None)], {})
         finally:
-            self._remove("container", name)
+            self.remove("container", name)
 
     def _create(
         self,
@@ -229,7 +223,7 @@ class Session:
         body = container_body(
             spec,
             image_id=image.id,
-            labels={**self._labels, NAME_LABEL: alias},
+            labels={**self.labels, NAME_LABEL: alias},
             network=networks[0].name,
             aliases=names if networks[0].has_names else [],
             volumes=volumes,
@@ -260,7 +254,7 @@ class Session:
             name=name,
             alias=alias,
             networks=networks,
-            remove=lambda: self._remove("container", name),
+            remove=lambda: self.remove("container", name),
         )
 
     def _with_files(
@@ -277,101 +271,16 @@ class Session:
         plain = ContainerSpec(image=image, command=spec.command, entrypoint=spec.entrypoint, network="none")
         with self.created(plain, image, f"{alias}-files") as container:
             put_files(self.engine, container, content)
-            scope.at_end(lambda: self._remove("image", name))
+            scope.at_end(lambda: self.remove("image", name))
             self.ledger.making("image", name)
-            self.engine.images.commit(container, name, self._labels)
+            self.engine.images.commit(container, name, self.labels)
         return Image(self, self.engine.images.find(name) or {}, name, cached=False)
-
-    # Networks and volumes
-
-    def network(self, spec: NetworkSpec, scope: ScopeInstance, alias: str = "net") -> Network:
-        """Make a network; at the end of the scope it is removed."""
-        # Docker takes the gateway, and with it the published ports, from the network whose name sorts first: a
-        # container that joins a later one keeps its ports. Source: moby, libnetwork, endpoint.Less.
-        self._made_networks += 1
-        name = object_name(self.run_id, f"{self._made_networks:06}-{alias}")
-        made: list[Network] = []
-
-        def remove() -> None:
-            self._remove("network", name)
-            for network in made:
-                network.is_gone()
-
-        scope.at_end(remove)
-        self.ledger.making("network", name)
-        self.engine.networks.create(name, spec, self._labels)
-        made.append(self._network_handle(name, remove))
-        return made[0]
-
-    def volume(self, spec: VolumeSpec, scope: ScopeInstance, alias: str = "volume") -> Volume:
-        """Make a volume; at the end of the scope it is removed."""
-        name = object_name(self.run_id, alias)
-        scope.at_end(lambda: self._remove("volume", name))
-        self.ledger.making("volume", name)
-        self.engine.volumes.create(name, spec, self._labels)
-        return Volume(self.engine, name, lambda: self._remove("volume", name))
-
-    def _network_for(self, request: NetworkRequest, scope: ScopeInstance, group: object) -> Network:
-        if isinstance(request, Network):
-            return request
-        if isinstance(request, External) or request in BUILT_IN:
-            return self._network_handle(request.name if isinstance(request, External) else str(request), None)
-        if request in (ISOLATED, INTERNAL):
-            request = NetworkSpec(internal=request == INTERNAL)
-        if not isinstance(request, NetworkSpec):
-            raise SpecError(
-                "a network of another kind was given", saw=repr(request), mend="a NetworkSpec or a fixture"
-            )
-        key = (scope.key, group, request)
-        with self._making:
-            if key not in self._networks:
-                # Forgotten before it is removed, since what is registered last is done first.
-                network = self.network(request, scope)
-                scope.at_end(lambda: self._networks.pop(key, None))
-                self._networks[key] = network
-            return self._networks[key]
-
-    def _network_handle(self, name: str, remove: Callable[[], None] | None) -> Network:
-        facts = self.engine.networks.inspect(name)
-        if facts is None:
-            raise SpecError(
-                f"the network {name!r} does not exist on the engine",
-                saw=f"external({name!r})",
-                mend=f"docker network create {name}, or let the plugin make one: network_fixture()",
-            )
-        return Network(self.engine, facts, remove)
-
-    def _volumes_for(self, spec: ContainerSpec, scope: ScopeInstance, group: object) -> dict[str, str]:
-        names: dict[str, str] = {}
-        for mount in spec.mounts:
-            if isinstance(mount.source, FixtureRef):
-                raise SpecError("a fixture was given where a volume belongs", saw=repr(mount), mend="its value")
-            if isinstance(mount.source, External) and self.engine.volumes.inspect(mount.source.name) is None:
-                raise SpecError(
-                    f"the volume {mount.source.name!r} does not exist on the engine",
-                    saw=f"external({mount.source.name!r})",
-                    mend=f"docker volume create {mount.source.name}, or let the plugin make one: volume_fixture()",
-                )
-            if isinstance(mount.source, str) and self.ledger.is_open("volume", mount.source):
-                # The name of one that this run has made.
-                names[mount.source] = mount.source
-            elif isinstance(mount.source, str):
-                names[mount.source] = self._named_volume(mount.source, scope, group)
-        return names
-
-    def _named_volume(self, name: str, scope: ScopeInstance, group: object) -> str:
-        key = (scope.key, group, name)
-        with self._making:
-            if key not in self._volumes:
-                volume = self.volume(VolumeSpec(), scope, name)
-                scope.at_end(lambda: self._volumes.pop(key, None))
-                self._volumes[key] = volume
-            return self._volumes[key].name
 
     # What is remembered
 
     @property
-    def _labels(self) -> dict[str, str]:
+    def labels(self) -> dict[str, str]:
+        """What everything carries that the run makes."""
         return {RUN_LABEL: self.run_id}
 
     def note(self, what: str, name: str, **facts: str | float | None) -> None:
@@ -390,7 +299,7 @@ class Session:
     def _rebuilt(self, digest: str) -> Path:
         return self.directory / f"rebuilt-{digest[:32]}"
 
-    def _remove(self, kind: str, name: str) -> None:
+    def remove(self, kind: str, name: str) -> None:
         """Remove one thing that the ledger has, once."""
         if self.ledger.is_open(kind, name):
             undo(self.engine, kind, name)
@@ -442,17 +351,3 @@ def undo(engine: Daemon, kind: str, name: str) -> None:
         "image": engine.images.remove,
     }
     verbs[kind](name)
-
-
-def _introduce(peers: Iterable[RunningContainer], spec: ContainerSpec, networks: Sequence[Network]) -> None:
-    """Let the containers of one test reach each other by name, though their scopes have networks apart.
-
-    Those that live on isolated networks of wider scopes join the new one's. Networks that a user has chosen,
-    and Docker's own, stay as they are.
-    """
-    if ISOLATED not in spec.networks:
-        return
-    network = networks[spec.networks.index(ISOLATED)]
-    for peer in peers:
-        if ISOLATED in peer.spec.networks and network not in peer.networks and not peer.removed:
-            network.connect(peer)

@@ -1,0 +1,147 @@
+"""What containers stand in: the networks and volumes of a run, made once for a group of a scope."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from pytest_dockerkit._names import object_name
+from pytest_dockerkit._runtime.networks import Network, Volume
+from pytest_dockerkit._spec.mounts import VolumeSpec
+from pytest_dockerkit._spec.network import BUILT_IN, INTERNAL, ISOLATED, NetworkSpec
+from pytest_dockerkit._spec.refs import External, FixtureRef
+from pytest_dockerkit.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pytest_dockerkit._runtime.handles import RunningContainer
+    from pytest_dockerkit._runtime.scope import ScopeInstance
+    from pytest_dockerkit._runtime.session import Session
+    from pytest_dockerkit._spec.container import ContainerSpec
+    from pytest_dockerkit._spec.network import NetworkRequest
+
+
+class Surroundings:
+    """Makes and finds networks and volumes for one process of a run."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        # Tests may start containers from several threads; what they share is made once.
+        self._making = threading.RLock()
+        self._networks: dict[tuple[object, ...], Network] = {}
+        self._made_networks = 0
+        self._volumes: dict[tuple[object, ...], Volume] = {}
+
+    def network(self, spec: NetworkSpec, scope: ScopeInstance, alias: str = "net") -> Network:
+        """Make a network; at the end of the scope it is removed."""
+        # Docker takes the gateway, and with it the published ports, from the network whose name sorts first: a
+        # container that joins a later one keeps its ports. Source: moby, libnetwork, endpoint.Less.
+        self._made_networks += 1
+        name = object_name(self._session.run_id, f"{self._made_networks:06}-{alias}")
+        made: list[Network] = []
+
+        def remove() -> None:
+            self._session.remove("network", name)
+            for network in made:
+                network.is_gone()
+
+        scope.at_end(remove)
+        self._session.ledger.making("network", name)
+        self._session.engine.networks.create(name, spec, self._session.labels)
+        made.append(self.handle(name, remove))
+        return made[0]
+
+    def volume(self, spec: VolumeSpec, scope: ScopeInstance, alias: str = "volume") -> Volume:
+        """Make a volume; at the end of the scope it is removed."""
+        name = object_name(self._session.run_id, alias)
+        scope.at_end(lambda: self._session.remove("volume", name))
+        self._session.ledger.making("volume", name)
+        self._session.engine.volumes.create(name, spec, self._session.labels)
+        return Volume(self._session.engine, name, lambda: self._session.remove("volume", name))
+
+    def network_for(self, request: NetworkRequest, scope: ScopeInstance, group: object) -> Network:
+        """Give the network that a spec names; one that it describes is made once for a group of a scope.
+
+        Raises:
+            SpecError: it does not exist, or is of another kind.
+        """
+        if isinstance(request, Network):
+            return request
+        if isinstance(request, External) or request in BUILT_IN:
+            return self.handle(request.name if isinstance(request, External) else str(request), None)
+        if request in (ISOLATED, INTERNAL):
+            request = NetworkSpec(internal=request == INTERNAL)
+        if not isinstance(request, NetworkSpec):
+            raise SpecError(
+                "a network of another kind was given", saw=repr(request), mend="a NetworkSpec or a fixture"
+            )
+        key = (scope.key, group, request)
+        with self._making:
+            if key not in self._networks:
+                # Forgotten before it is removed, since what is registered last is done first.
+                network = self.network(request, scope)
+                scope.at_end(lambda: self._networks.pop(key, None))
+                self._networks[key] = network
+            return self._networks[key]
+
+    def handle(self, name: str, remove: Callable[[], None] | None) -> Network:
+        """Give the handle of a network that is there.
+
+        Raises:
+            SpecError: it does not exist.
+        """
+        facts = self._session.engine.networks.inspect(name)
+        if facts is None:
+            raise SpecError(
+                f"the network {name!r} does not exist on the engine",
+                saw=f"external({name!r})",
+                mend=f"docker network create {name}, or let the plugin make one: network_fixture()",
+            )
+        return Network(self._session.engine, facts, remove)
+
+    def volumes_for(self, spec: ContainerSpec, scope: ScopeInstance, group: object) -> dict[str, str]:
+        """Give the real names of the volumes that a spec names; those that are not there are made.
+
+        Raises:
+            SpecError: one that the user keeps does not exist.
+        """
+        names: dict[str, str] = {}
+        for mount in spec.mounts:
+            if isinstance(mount.source, FixtureRef):
+                raise SpecError("a fixture was given where a volume belongs", saw=repr(mount), mend="its value")
+            if isinstance(mount.source, External) and self._session.engine.volumes.inspect(mount.source.name) is None:
+                raise SpecError(
+                    f"the volume {mount.source.name!r} does not exist on the engine",
+                    saw=f"external({mount.source.name!r})",
+                    mend=f"docker volume create {mount.source.name}, or let the plugin make one: volume_fixture()",
+                )
+            if isinstance(mount.source, str) and self._session.ledger.is_open("volume", mount.source):
+                # The name of one that this run has made.
+                names[mount.source] = mount.source
+            elif isinstance(mount.source, str):
+                names[mount.source] = self._named_volume(mount.source, scope, group)
+        return names
+
+    def _named_volume(self, name: str, scope: ScopeInstance, group: object) -> str:
+        key = (scope.key, group, name)
+        with self._making:
+            if key not in self._volumes:
+                volume = self.volume(VolumeSpec(), scope, name)
+                scope.at_end(lambda: self._volumes.pop(key, None))
+                self._volumes[key] = volume
+            return self._volumes[key].name
+
+
+def introduce(peers: Iterable[RunningContainer], spec: ContainerSpec, networks: Sequence[Network]) -> None:
+    """Let the containers of one test reach each other by name, though their scopes have networks apart.
+
+    Those that live on isolated networks of wider scopes join the new one's. Networks that a user has chosen,
+    and Docker's own, stay as they are.
+    """
+    if ISOLATED not in spec.networks:
+        return
+    network = networks[spec.networks.index(ISOLATED)]
+    for peer in peers:
+        if ISOLATED in peer.spec.networks and network not in peer.networks and not peer.removed:
+            network.connect(peer)
