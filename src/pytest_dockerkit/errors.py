@@ -154,7 +154,7 @@ class ExecTimeoutError(ContainerError, TimeoutError):
 
 
 class LockError(DockerkitError, TimeoutError):
-    """Another process held a lock longer than it may."""
+    """A lock could not be had: another process held it longer than it may, or its place takes no locks."""
 
 
 class TeardownError(DockerkitError, RuntimeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -12,16 +13,28 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
-from pytest_dockerkit import BuildError, CapabilityError, EngineError, ImageNotFoundError, ImageSpec, Secret
+from pytest_dockerkit import (
+    BuildError,
+    CapabilityError,
+    DockerkitError,
+    EngineError,
+    ImageNotFoundError,
+    ImageSpec,
+    LockError,
+    Secret,
+)
 from pytest_dockerkit._engine.builders import tools
 from pytest_dockerkit._names import new_run_id
 from pytest_dockerkit._poll import Look, until_ready
+from pytest_dockerkit._runtime.locks import image_lock
 from pytest_dockerkit._runtime.session import Session
 from pytest_dockerkit._runtime.settings import Settings
 from tests.plugin.listeners import Deaf
@@ -312,6 +325,85 @@ def test_what_would_make_another_image_is_kept_from_it(
     assert "SOURCE_DATE_EPOCH" not in watched.builds[0][1]
 
 
+def test_a_build_arg_is_not_in_the_list_of_processes(bench: Bench, watched: Watched) -> None:
+    """But what the command itself reads stays its own: it would not find its way with another's."""
+    given = {
+        "TOKEN": (token := uuid.uuid4().hex),
+        "EMPTY": "",
+        "HOME": "/home/app",
+        "PATH": "/nowhere",
+        "DOCKER_CONFIG": "/nowhere",
+        "UID": "4711",
+        "my_proxy": "http://127.0.0.1:1",
+        "with-dash": "x",
+    }
+    asks = "".join(f"ARG {key}=other\n" for key in given if key not in ("with-dash", "PATH"))
+    image = bench.build(
+        f"FROM {BASE}\nMARK\n{asks}COPY unique /\n"
+        'RUN echo "$TOKEN|$EMPTY|$HOME|$DOCKER_CONFIG|$UID|$my_proxy" > /seen\n',
+        build_args=given,
+    )
+    assert bench.text(image, "/seen") == f"{token}||/home/app|/nowhere|4711|http://127.0.0.1:1\n"
+    [(arguments, environment)] = watched.builds
+    assert token not in "".join(arguments)
+    told = {each for each in arguments if each.startswith("--build-arg=")}
+    hidden = {f"--build-arg={key}" for key in ("TOKEN", "EMPTY")}
+    assert told == hidden | {
+        f"--build-arg={key}={each}" for key, each in given.items() if key not in ("TOKEN", "EMPTY")
+    }
+    assert (environment["TOKEN"], environment["EMPTY"]) == (token, "")
+    assert environment["PATH"] == os.environ["PATH"]
+    assert "/nowhere" not in environment.values()
+
+
+def test_a_build_arg_is_not_told_of_a_request(bench: Bench) -> None:
+    request = bench.request(f"FROM {BASE}\n", build_args={"TOKEN": "hunter2"})
+    assert "args=['TOKEN']" in repr(request)
+    assert "hunter2" not in repr(request)
+
+
+# Where the state is kept
+
+
+def test_a_directory_for_the_state_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "locks").write_text("", encoding="utf-8")
+    for state, name in ((tmp_path, "locks"), (tmp_path / "locks/state", "hashes")):
+        with pytest.raises(DockerkitError) as caught:
+            Settings(state_dir=state).directory(name)
+        assert caught.value.what == "the directory for the plugin's state cannot be made"
+        assert str(tmp_path / "locks") in caught.value.saw
+        assert "XDG_CACHE_HOME" in caught.value.mend
+
+
+@pytest.mark.parametrize(
+    "failure", [OSError(errno.ENOLCK, "No locks available"), NotImplementedError("no flock here")]
+)
+def test_a_lock_that_cannot_be_taken_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def acquire(_: FileLock) -> None:
+        raise failure
+
+    monkeypatch.setattr(FileLock, "acquire", acquire)
+    with pytest.raises(LockError) as caught, image_lock(Settings(state_dir=tmp_path), "x"):
+        pytest.fail("the block is not entered")
+    assert caught.value.saw == f"lock {tmp_path}/locks/x.lock: {failure}"
+    assert "XDG_CACHE_HOME" in caught.value.mend
+
+
+def test_a_directory_in_the_place_of_a_lock_is_told(tmp_path: Path) -> None:
+    (tmp_path / "locks/x.lock").mkdir(parents=True)
+    with pytest.raises(LockError, match="cannot be taken"), image_lock(Settings(state_dir=tmp_path), "x"):
+        pytest.fail("the block is not entered")
+
+
+def test_an_error_under_a_lock_is_its_own(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError, match="own"), image_lock(Settings(state_dir=tmp_path), "x"):
+        raise PermissionError("own")
+    with image_lock(Settings(state_dir=tmp_path), "x"):
+        pass
+
+
 # Its end
 
 
@@ -347,6 +439,23 @@ def test_a_command_that_is_killed_is_told(bench: Bench, watched: Watched) -> Non
         f"building my app was ended from outside: `{watched.script} {' '.join(watched.real.argv[1:])}` was killed"
     )
     assert caught.value.saw == "signal 9, while at [1/2] FROM x"
+
+
+def test_one_that_we_have_ended_is_not_followed_by_another_way(bench: Bench, watched: Watched) -> None:
+    """A command that clears up ends with a code of its own, as if it could not be used."""
+    began = watched.directory / "began"
+    watched.does(f"trap 'echo \"ERROR: context canceled\"; exit 1' TERM; touch {began}; sleep 1000 & wait")
+    request = bench.request(f"FROM {BASE}\nMARK\n")
+    bench.made += request.tags
+    with ThreadPoolExecutor(1) as threads:
+        built = threads.submit(bench.daemon.builder.build, request)
+        try:
+            assert until_ready(lambda: Look(began.exists()), timeout_s=60).ready
+        finally:
+            bench.daemon.close()
+        with pytest.raises(EngineError, match="no build begins any more"):
+            built.result(60)
+    assert bench.daemon.images.find(request.tags[0]) is None
 
 
 def test_an_engine_that_goes_away_is_told(bench: Bench, watched: Watched) -> None:

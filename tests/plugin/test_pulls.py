@@ -177,6 +177,53 @@ def test_always_asks_each_time_and_takes_what_is_new(
     docker_client.images.remove(old.id, force=True)
 
 
+@pytest.mark.parametrize("policy", ["missing", "never", "always"])
+def test_a_tag_that_is_moved_means_what_it_means_now(
+    run: Callable[..., Run], proxy: Proxy, docker_client: docker.DockerClient, policy: str
+) -> None:
+    """As by somebody's `docker build -t` while tests run."""
+    name = f"{proxy.address}/app:1"
+    for tag in ("1", "2"):
+        proxy.registry.put(f"app:{tag}", unique())
+    here = run()
+    other = here.get(f"{proxy.address}/app:2")
+    here.get(name)
+    old = here.get(name, policy)
+    asked = len(proxy.seen)
+    assert here.get(name, policy) is old
+    docker_client.api.tag(other.id, f"{proxy.address}/app", "1")
+    new = here.get(name, policy)
+    assert (new.id, new.reference) == (other.id, name)
+    assert here.get(name, policy) is new
+    assert len(proxy.seen) == asked
+
+
+def test_one_that_was_removed_is_pulled_again(
+    run: Callable[..., Run], registry: Registry, docker_client: docker.DockerClient
+) -> None:
+    name = f"{registry.address}/app:1"
+    registry.put("app:1", unique())
+    here = run()
+    for policy in ("missing", "always"):
+        image = here.get(name, policy)
+        docker_client.images.remove(image.id, force=True)
+        assert here.get(name, policy).id == image.id
+        assert inspected(docker_client, name)["Id"] == image.id
+
+
+def test_a_locked_image_is_looked_at_again(
+    run: Callable[..., Run], registry: Registry, tmp_path: Path, docker_client: docker.DockerClient
+) -> None:
+    name = f"{registry.address}/app:1"
+    lockfile.write(tmp_path / "lock", {name: registry.put("app:1", unique())})
+    here = run(pull="locked", lock_file=tmp_path / "lock")
+    image = here.get(name)
+    assert here.get(name) is image
+    docker_client.images.remove(image.id, force=True)
+    assert here.get(name).id == image.id
+    assert inspected(docker_client, image.reference)["Id"] == image.id
+
+
 def test_never_asks_nobody(run: Callable[..., Run], proxy: Proxy) -> None:
     name = f"{proxy.address}/app:1"
     proxy.registry.put("app:1", unique())
@@ -466,6 +513,84 @@ def test_another_platform_moves_no_tag(
         assert len(proxy.seen) == asked
     finally:
         docker_client.images.remove(foreign.reference, force=True)
+
+
+@pytest.mark.parametrize("policy", ["missing", "always"])
+def test_another_platform_is_pulled_by_its_digest(
+    run: Callable[..., Run],
+    registry: Registry,
+    docker_client: docker.DockerClient,
+    monkeypatch: pytest.MonkeyPatch,
+    policy: str,
+) -> None:
+    """There is no moment at which the tag means another image."""
+    name = f"{registry.address}/app:1"
+    registry.put("app:mine", unique())
+    registry.put("app:1", unique(), platforms=("linux/amd64", FOREIGN))
+    here = run()
+    mine = here.get(f"{registry.address}/app:mine")
+    docker_client.api.tag(mine.id, f"{registry.address}/app", "1")
+    images = here.session.engine.images
+    pull, pulled = images.pull, []
+
+    def noted(reference: str, *args: Any) -> None:
+        pulled.append(reference)
+        pull(reference, *args)
+
+    monkeypatch.setattr(images, "pull", noted)
+    foreign = here.get(name, policy, FOREIGN)
+    try:
+        assert foreign.id != mine.id
+        assert here.get(name, policy, FOREIGN) is foreign
+        if own_store(docker_client):
+            assert inspected(docker_client, foreign.reference)["Architecture"] == "s390x"
+            assert pulled == [f"{registry.address}/app@{foreign.digest}"]
+        assert inspected(docker_client, name)["Id"] == mine.id
+    finally:
+        docker_client.images.remove(foreign.reference, force=True)
+
+
+@pytest.mark.parametrize("digests", [False, True])
+def test_a_pull_for_another_platform_that_is_interrupted_leaves_the_tag(
+    run: Callable[..., Run],
+    registry: Registry,
+    docker_client: docker.DockerClient,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    digests: bool,
+) -> None:
+    """Where it has to be by the tag: the engine holds the digest for the platform that is there, or tells none."""
+    name = f"{registry.address}/app:1"
+    mark = {"dockerkit-test": unique()}
+    registry.put("app:1", unique(), platforms=("linux/amd64", FOREIGN), labels=mark)
+    here = run()
+    own = here.get(name)
+    images = here.session.engine.images
+    pull = images.pull
+    moved = []
+
+    def unsupported(reference: str) -> str:
+        raise refused(read_answer("Not Found", 404))
+
+    def interrupted(reference: str, *args: Any) -> None:
+        pull(reference, *args)
+        if "@" not in reference:
+            moved.append(inspected(docker_client, name)["Id"])
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(images, "pull", interrupted)
+    if not digests:
+        monkeypatch.setattr(images, "registry_digest", unsupported)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            here.get(name, platform=FOREIGN)
+        assert len(moved) == 1
+        if own_store(docker_client):
+            assert moved != [own.id]
+        assert inspected(docker_client, name)["Id"] == own.id
+        assert here.get(name) is own
+    finally:
+        docker_client.images.prune({"dangling": True, "label": [f"{key}={each}" for key, each in mark.items()]})
 
 
 # The lock file

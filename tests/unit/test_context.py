@@ -73,7 +73,7 @@ def content(context: BuildContext, name: str, **options: Any) -> bytes:
 def test_without_an_ignore_file_everything_belongs_to_it(root: Path) -> None:
     context = read_context(spec(root))
     assert context.paths == ALL
-    assert context == BuildContext(root, context.members, DOCKERFILE, "Dockerfile", added=False)
+    assert context == BuildContext(root, context.members, DOCKERFILE, "Dockerfile", added=False, written=DOCKERFILE)
 
 
 @pytest.mark.parametrize(

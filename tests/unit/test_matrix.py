@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -189,3 +190,29 @@ def test_a_name_that_is_not_declared_is_refused_before_anything_is_built(tmp_pat
         "the project declares no image of this name\n  saw:  'wep'; declared: api, web\n  mend: did you mean 'web'?"
     )
     assert run.asked == []
+
+
+@pytest.mark.parametrize("end", [pytest.fail, pytest.skip, sys.exit])
+def test_what_ends_a_test_ends_the_whole(tmp_path: Path, end: Callable[[str], object]) -> None:
+    """As it does where a plugin's own builder calls it in the main thread."""
+
+    def make(name: str) -> None:
+        if name == "a":
+            end("enough")
+
+    run = Run(tmp_path, make, a="", b="a")
+    with pytest.raises(BaseException, match="enough") as caught:
+        run.build("b")
+    assert not isinstance(caught.value, Exception)
+    assert run.closed.is_set()
+    assert run.asked == ["a"]
+
+
+def test_a_ledger_that_cannot_be_read_is_a_failure_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(_: Path) -> None:
+        raise PermissionError("no")
+
+    monkeypatch.setattr("pytest_dockerkit._runtime.ledger.read", read)
+    results = Run(tmp_path, succeed, a="", b="a").build("b")
+    assert isinstance(results["a"].error, PermissionError)
+    assert [each.how for each in results.values()] == ["failed", "skipped"]

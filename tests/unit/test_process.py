@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,3 +99,34 @@ def test_another_thread_can_let_all_end() -> None:
     waiting.join(30)
     assert codes == [-15]
     commands.end()
+
+
+def test_after_the_end_none_begins(tmp_path: Path) -> None:
+    commands = Commands()
+    commands.end()
+    with (
+        pytest.raises(EngineError, match="no build begins any more"),
+        commands.running(shell(f"touch {tmp_path}/began"), environment=ENVIRONMENT, stdin=subprocess.DEVNULL),
+    ):
+        pass
+    assert not (tmp_path / "began").exists()
+
+
+def test_one_that_begins_while_all_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not yet known when the others are told."""
+    commands = Commands()
+    begun: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def begin(*args: Any, **fields: Any) -> subprocess.Popen[bytes]:
+        begun.append(popen(*args, **fields))
+        commands.end()
+        return begun[0]
+
+    monkeypatch.setattr(subprocess, "Popen", begin)
+    with (
+        pytest.raises(EngineError, match="no build begins any more"),
+        commands.running(shell("exec sleep 1000"), environment=ENVIRONMENT, stdin=subprocess.DEVNULL),
+    ):
+        pytest.fail("the block is not entered")
+    assert begun[0].returncode == -15

@@ -142,14 +142,14 @@ def test_a_variable_ends_with_its_stage() -> None:
         ("", "linux/s390x"),
         ("--platform=linux/arm64", "linux/arm64"),
         ("--platform=$KIND", "linux/arm/v7"),
-        ("--platform=$BUILDPLATFORM", None),
+        ("--platform=$BUILDPLATFORM", "linux/amd64"),
         ("--platform=${TARGETPLATFORM}", "linux/s390x"),
     ],
 )
 def test_the_platform_of_a_base_is_its_own(said: str, means: str | None) -> None:
     text = f"ARG KIND=linux/arm/v7\nFROM {said} one AS a\nFROM a\nCOPY --from=two x y\n"
     spec = ImageSpec(dockerfile_text=text, platform="linux/s390x")
-    assert [(name, _platform(platform, spec)) for name, platform in spec.stages().bases(None)] == [
+    assert [(name, _platform(platform, spec, "linux/amd64")) for name, platform in spec.stages().bases(None)] == [
         ("one", means),
         ("two", "linux/s390x"),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pytest_dockerkit._values import FrozenMapping
@@ -117,6 +117,12 @@ class BuildRequest:
     nocache: bool = False
     dockerfile_title: str | None = None
     tell: Callable[[Progress], None] = tell_nobody
+
+    def __repr__(self) -> str:
+        """Give all fields, and of the build args the keys alone: people put tokens into them."""
+        shown = {each.name: getattr(self, each.name) for each in fields(self)}
+        shown["args"] = [*self.args]
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 class Builder(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -9,6 +10,7 @@ import os
 import stat
 import tarfile
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -21,7 +23,7 @@ from pytest_dockerkit._spec.uses import Uses, context_uses
 from pytest_dockerkit.errors import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pytest_dockerkit._engine.hashes import FileHashes
     from pytest_dockerkit._spec.image import ImageSpec
@@ -45,6 +47,7 @@ class BuildContext:
         dockerfile_name: its path in the archive.
         added: whether it is no member, and was put into the archive for the builder alone.
         shown: whether an instruction may copy it all the same, as `COPY . .` would.
+        written: the Dockerfile's text as the user has it, before other images were put into it.
     """
 
     root: Path | None
@@ -53,6 +56,7 @@ class BuildContext:
     dockerfile_name: str
     added: bool
     shown: bool = False
+    written: str | None = None
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -60,8 +64,15 @@ class BuildContext:
         return tuple(member.path for member in self.members)
 
 
+class ContextMovedError(Exception):
+    """A file has gone, or has become another kind of thing, between two looks at it; says which."""
+
+
 def read_context(
-    spec: ImageSpec, bases: Mapping[str, BaseFacts] | None = None, replaced: Mapping[str, str] | None = None
+    spec: ImageSpec,
+    bases: Mapping[str, BaseFacts] | None = None,
+    replaced: Mapping[str, str] | None = None,
+    text: str | None = None,
 ) -> BuildContext:
     """Find the files that belong to a build.
 
@@ -69,8 +80,13 @@ def read_context(
         spec: what is to be built; it must be anchored.
         bases: what is known of the images that it stands on, by the reference that the Dockerfile has for them.
         replaced: the images to put in place of such references.
+        text: what was read of the Dockerfile before; None reads it.
+
+    Raises:
+        ContextMovedError: something has gone meanwhile.
+        SpecError: a file cannot be read.
     """
-    text = spec.text()
+    text = spec.text() if text is None else text
     args = {key: str(value) for key, value in spec.build_args.items()}
     uses = context_uses(text, spec.target, args, bases or {})
     root = spec.context
@@ -80,11 +96,11 @@ def read_context(
     sent = with_images(text, replaced, args) if replaced else text
     name = _inside(spec)
     if name is not None and sent == text and any(each.path == name for each in members):
-        return BuildContext(root, members, sent, name, added=False)
+        return BuildContext(root, members, sent, name, added=False, written=text)
     if name is None or uses.takes(name):
         # Under its own name there may be another file, or none, that the build is to see.
         name = f".dockerkit.{hashlib.sha256(sent.encode()).hexdigest()[:12]}.Dockerfile"
-    return BuildContext(root, members, sent, name, added=True, shown=uses.takes(name))
+    return BuildContext(root, members, sent, name, added=True, shown=uses.takes(name), written=text)
 
 
 def fingerprint(
@@ -107,18 +123,23 @@ def fingerprint(
         facts: what else is known of them, by the reference that the Dockerfile has for them.
         hashes: the digests of the context's files; None for an empty one.
         platform: what the image is for.
+
+    Raises:
+        ContextMovedError: something has gone meanwhile.
+        SpecError: a file cannot be read.
     """
     args = {key: str(value) for key, value in spec.build_args.items()}
     said = {
         "format": FINGERPRINT_FORMAT,
-        "dockerfile": what_counts(spec.text(), spec.target, args, facts),
+        "dockerfile": what_counts(context.written or context.dockerfile, spec.target, args, facts),
         "labels": dict(spec.labels),
         "platform": platform,
         "bases": dict(bases),
     }
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     for member in context.members:
-        digest.update(_member_digest(context, member, hashes))
+        with _reading(member.path):
+            digest.update(_member_digest(context, member, hashes))
     return digest.hexdigest()
 
 
@@ -130,6 +151,10 @@ def archive(context: BuildContext, *, dockerfile: str | None = None, hide_added:
         dockerfile: sent in place of the context's own Dockerfile.
         hide_added: name an added Dockerfile in the archive's `.dockerignore`, where the builder heeds that
             (the classic one does), so that `COPY . .` does not find it.
+
+    Raises:
+        ContextMovedError: something has gone meanwhile.
+        SpecError: a file cannot be read.
     """
     text = context.dockerfile if dockerfile is None else dockerfile
     packed: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115  - the caller closes it
@@ -141,8 +166,11 @@ def archive(context: BuildContext, *, dockerfile: str | None = None, hide_added:
         tar.addfile(first)
         for member in context.members:
             if member.path != context.dockerfile_name and not (hide_added and member.path == ".dockerignore"):
-                _add(tar, context, member.path)
-        _add_text(tar, context.dockerfile_name, text, _mode(context))
+                with _reading(member.path):
+                    _add(tar, context, member.path)
+        with _reading(context.dockerfile_name):
+            mode = _mode(context)
+        _add_text(tar, context.dockerfile_name, text, mode)
         if hide_added:
             _add_text(tar, ".dockerignore", f"{context.dockerfile_name}\n.dockerignore\n", 0o644)
     packed.seek(0)
@@ -154,9 +182,11 @@ def _used(root: Path, rules: IgnoreRules, uses: Uses) -> tuple[Uses, tuple[Membe
     found = walk(root, rules, None if uses.patterns is None else uses)
     if found.through_link:
         everything = walk(root, rules, None).members
-        links = {
-            path: os.fspath((root / path).readlink()) for path, status in everything if stat.S_ISLNK(status.st_mode)
-        }
+        links: dict[str, str] = {}
+        for path, status in everything:
+            if stat.S_ISLNK(status.st_mode):
+                with _reading(path):
+                    links[path] = os.fspath((root / path).readlink())
         uses = uses.through(links)
         found = walk(root, rules, None if uses.patterns is None else uses)
     return uses, found.members
@@ -206,6 +236,8 @@ def _add(tar: tarfile.TarFile, context: BuildContext, member: str) -> None:
     assert context.root is not None  # noqa: S101  - there are no members without a root
     path = context.root / member
     info = tar.gettarinfo(str(path), arcname=member)
+    if info is None:
+        raise ContextMovedError(member)
     # Layers are cached by content: whose checkout it is, and when it was made, must not matter.
     info.uid = info.gid = 0
     info.uname = info.gname = ""
@@ -218,6 +250,23 @@ def _add(tar: tarfile.TarFile, context: BuildContext, member: str) -> None:
             tar.addfile(info, file)
     else:
         tar.addfile(info)
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise ContextMovedError(path) from None
+    except OSError as failure:
+        if failure.errno is None or failure.errno == errno.EINVAL:
+            # It has become shorter while it was packed, or is no link any more.
+            raise ContextMovedError(path) from None
+        raise SpecError(
+            "a file of the build context cannot be read",
+            saw=f"{path}: {failure.strerror}",
+            mend="make it readable, or name it in the ignore file",
+        ) from None
 
 
 def _add_text(tar: tarfile.TarFile, name: str, text: str, mode: int) -> None:

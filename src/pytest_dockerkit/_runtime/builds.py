@@ -7,26 +7,29 @@ image of that name is that build's result. Beside it there is only a lock file f
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
+import re
 import shlex
 import stat
 import time
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._engine.base import BuildRequest
-from pytest_dockerkit._engine.context import BuildContext, fingerprint, read_context
+from pytest_dockerkit._engine.context import ContextMovedError, fingerprint, read_context
 from pytest_dockerkit._engine.hashes import FileHashes
-from pytest_dockerkit._names import FINGERPRINT_LABEL
+from pytest_dockerkit._names import FINGERPRINT_LABEL, slug
 from pytest_dockerkit._runtime.build_secrets import revealed
+from pytest_dockerkit._runtime.build_state import Bases, State, kept_failure, never_at_rest
 from pytest_dockerkit._runtime.image_registry import ImageRegistry
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.locks import image_lock
 from pytest_dockerkit._runtime.progress import note_context, note_image
+from pytest_dockerkit._spec.replacing import with_platform
 from pytest_dockerkit._spec.settled import BaseFacts
-from pytest_dockerkit.errors import EngineError
+from pytest_dockerkit.errors import DockerkitError, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,10 +37,15 @@ if TYPE_CHECKING:
     from pytest_dockerkit._engine.base import Progress
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._runtime.store import ImageStore
+    from pytest_dockerkit._spec.dockerfile import Dockerfile
     from pytest_dockerkit._spec.image import ImageSpec
 
-#: The name that built images get; the fingerprint is the tag.
-REPOSITORY = "pytest-dockerkit"
+
+#: How often the files of a context are looked at, where some vanish meanwhile.
+LOOKS = 4
+
+#: `ONBUILD` instructions whose result is in no fingerprint: `ADD` of a URL, and what is taken from other images.
+_TAKES_FROM_ELSEWHERE = re.compile(r"^\s*ADD\s|\bfrom=", re.IGNORECASE)
 
 
 class Builds:
@@ -53,6 +61,7 @@ class Builds:
         self._shared = ImageRegistry(session)
         #: The digests of contexts' files, by the context.
         self._hashes: dict[Path, FileHashes] = {}
+        self._numbers = itertools.count(1)
         #: The names of those that the builder was asked for.
         self._asked: set[str] = set()
 
@@ -73,8 +82,6 @@ class Builds:
         if stale := [tag for tag in spec.tags if not self._is(tag, image)]:
             for tag in stale:
                 self._session.engine.images.tag(image.id, tag)
-            # The tag may be a base image that was looked up before.
-            self._store.pulls.forget()
             # Looked at again, for its new names.
             facts = self._session.engine.images.find(image.reference) or {}
             image = Image(self._session, facts, image.reference, cached=image.cached, title=image.title)
@@ -99,12 +106,17 @@ class Builds:
         Returns:
             the image; None if the files have changed while it was built, and it is not to be taken.
         """
-        state = self._state(spec, self._bases(spec))
+        state = self._state(spec)
         image = self._current(state)
         if image is None:
             with self._lock(state):
                 # Whoever held the lock may have built it while we waited.
-                image = self._current(state) or self._fetched(state) or self._build(state, settle=settle)
+                image = self._current(state) or self._fetched(state)
+                if image is None:
+                    failed = self._session.directory / f"not-built-{state.tag}"
+                    # Each test that wants it would build it again, and fail in the same way.
+                    with nullcontext() if state.unsure else kept_failure(failed):
+                        image = self._build(state, settle=settle)
         return image
 
     @contextmanager
@@ -116,7 +128,7 @@ class Builds:
 
     def _fetched(self, state: State) -> Image | None:
         """Take an image that another machine has built, if the registry that they share has it."""
-        if self._session.settings.rebuild or state.spec.stages().adds_remote(state.spec.target):
+        if self._session.settings.rebuild or state.unsure:
             return None
         title, begin = self._title(state.spec), time.monotonic()
         facts = self._shared.fetch(state.name, state.digest, title=title, platform=state.spec.platform)
@@ -126,16 +138,33 @@ class Builds:
         note_image(self._session, "pulled", image, time.monotonic() - begin)
         return image
 
-    def _state(self, spec: ImageSpec, bases: Bases) -> State:
-        """Look at all that goes into an image."""
-        context = read_context(spec, bases.facts, bases.replaced)
+    def _state(self, spec: ImageSpec) -> State:
+        """Look at all that goes into an image, once more if a file goes meanwhile.
+
+        Raises:
+            SpecError: files have gone each time, or cannot be read.
+        """
+        for _ in range(LOOKS - 1):
+            with suppress(ContextMovedError):
+                return self._look(spec)
+        try:
+            return self._look(spec)
+        except ContextMovedError as moved:
+            raise never_at_rest(spec, moved) from None
+
+    def _look(self, spec: ImageSpec) -> State:
+        # Read once: what is built and what it is called have to be of one text.
+        text = spec.text()
+        stages = spec.stages(text)
+        bases = self._bases(spec, stages)
+        context = read_context(spec, bases.facts, bases.replaced, text)
         facts = self._session.engine.facts
         platform = spec.platform or f"{facts.os}/{facts.arch}"
         hashes = None if context.root is None else self._hashes_of(context.root)
         digest = fingerprint(spec, context, bases.ids, bases.facts, hashes=hashes, platform=platform)
         if hashes is not None:
             hashes.save()
-        return State(spec, context, bases, digest)
+        return State(spec, context, digest, unsure=bases.unsure or stages.adds_remote(spec.target))
 
     def _hashes_of(self, root: Path) -> FileHashes:
         if root not in self._hashes:
@@ -147,10 +176,15 @@ class Builds:
         """Find an image that can be taken as it is."""
         if self._session.must_rebuild(state.digest):
             return None
-        # What `ADD` takes from elsewhere is in no fingerprint; the builder knows whether it has changed.
-        if state.name not in self._asked and state.spec.stages().adds_remote(state.spec.target):
+        if state.name not in self._asked and state.unsure:
             return None
         facts = self._session.engine.images.find(state.name)
+        if (
+            facts is not None
+            and ((facts.get("Config") or {}).get("Labels") or {}).get(FINGERPRINT_LABEL) != state.digest
+        ):
+            # Somebody has given the name to another image.
+            return None
         known = self._builds.get((state.name, state.spec))
         if facts is None or (known is not None and known.id == facts["Id"]):
             return None if facts is None else known
@@ -159,14 +193,22 @@ class Builds:
     def _build(self, state: State, *, settle: bool) -> Image | None:
         session, engine, spec = self._session, self._session.engine, state.spec
         # It gets its name last: whoever finds an image of that name takes it for what the fingerprint says.
-        unchecked = f"{state.name}-{session.run_id}"
+        unchecked = f"{state.name}-{session.run_id}-{slug(session.process)}-{next(self._numbers)}"
         rebuild = session.must_rebuild(state.digest)
         before = None if rebuild else engine.images.find(state.name)
         note_sizes(session, state)
         session.ledger.making("image", unchecked)
         begin = time.monotonic()
-        with session.progress.task("building", self._title(spec)) as task:
-            session.build(self._request(state, unchecked, rebuild=rebuild, tell=task.tell))
+        try:
+            with session.progress.task("building", self._title(spec)) as task:
+                session.build(self._request(state, unchecked, rebuild=rebuild, tell=task.tell))
+        except BaseException as failure:
+            self._forget(unchecked)
+            if isinstance(failure, ContextMovedError):
+                if settle:
+                    raise never_at_rest(spec, failure) from None
+                return None
+            raise
         seconds = time.monotonic() - begin
         facts = engine.images.find(unchecked)
         if facts is None:
@@ -175,7 +217,7 @@ class Builds:
                 saw=f"the engine reports success, but has no {unchecked}",
                 mend="look at the engine's log; it may be out of disk space",
             )
-        unchanged = self._state(spec, state.bases).digest == state.digest
+        unchanged = self._state(spec).is_that_of(state)
         if settle and not unchanged:
             # Its name stays the run's own, and goes with it: it is no cache.
             image = Image(session, facts, unchecked, cached=False, title=self._title(spec))
@@ -198,6 +240,12 @@ class Builds:
         self._shared.publish(state.name, state.digest, title=image.title)
         return image
 
+    def _forget(self, name: str) -> None:
+        """Remove the name of a build that has failed; if the engine is gone, that is left to the end of the run."""
+        with suppress(DockerkitError):
+            self._session.engine.images.remove(name)
+            self._session.ledger.gone("image", name)
+
     def _request(self, state: State, name: str, *, rebuild: bool, tell: Callable[[Progress], None]) -> BuildRequest:
         spec = state.spec
         return BuildRequest(
@@ -218,67 +266,33 @@ class Builds:
             tell=tell,
         )
 
-    def _bases(self, spec: ImageSpec) -> Bases:
+    def _bases(self, spec: ImageSpec, stages: Dockerfile) -> Bases:
         """Find, and pull or build if need be, the images that a build stands on: a new base is a new image."""
         policy = self._session.settings.pull if spec.pull == "missing" else spec.pull
-        bases = Bases({}, {}, {})
-        for reference, said in spec.stages().bases(spec.target):
-            # What a variable leaves open is for the builder to find.
+        engine = self._session.engine.facts
+        own = f"{engine.os}/{engine.arch}" if engine.arch else None
+        ids: dict[str, str] = {}
+        facts: dict[str, BaseFacts] = {}
+        names: dict[str, str] = {}
+        unsure = False
+        for reference, said in stages.bases(spec.target):
             if not reference or "$" in reference:
+                unsure = True
                 continue
-            image = self._store.get(reference, pull=policy, platform=_platform(said, spec))
-            bases.ids[f"{reference} ({said})" if said else reference] = image.id
-            bases.facts[reference] = BaseFacts(frozenset(image.config.env), onbuild=bool(image.config.onbuild))
-            if image.reference != reference:
-                bases.replaced[reference] = image.reference
-        return bases
+            image = self._store.get(reference, pull=policy, platform=_platform(said, spec, own))
+            key = with_platform(reference, said)
+            ids[key], names[key] = image.id, image.reference
+            known = facts.get(reference, BaseFacts(frozenset(), onbuild=False))
+            triggers = image.config.onbuild
+            facts[reference] = BaseFacts(known.env | set(image.config.env), onbuild=known.onbuild or bool(triggers))
+            unsure = unsure or any(_TAKES_FROM_ELSEWHERE.search(each) for each in triggers)
+        moved = any(name != key.partition(" ")[0] for key, name in names.items())
+        return Bases(ids, facts, names if moved else {}, unsure)
 
     def _title(self, spec: ImageSpec) -> str:
         """Give what people call an image; the declared ones have names, and often a context in common."""
         images = self._session.settings.images
         return next((name for name, each in images.items() if each == spec), None) or title_of(spec)
-
-
-@dataclass(frozen=True)
-class Bases:
-    """The images that a build stands on.
-
-    Attributes:
-        ids: their ids, by the reference with its platform.
-        facts: what of them matters for what a build uses, by the reference.
-        replaced: what they are called on the engine, where that is not what the Dockerfile says.
-    """
-
-    ids: dict[str, str]
-    facts: dict[str, BaseFacts]
-    replaced: dict[str, str]
-
-
-@dataclass(frozen=True)
-class State:
-    """All that goes into an image, at one moment.
-
-    Attributes:
-        spec: what is wanted.
-        context: its files.
-        bases: what it stands on.
-        digest: the fingerprint of it all.
-    """
-
-    spec: ImageSpec
-    context: BuildContext
-    bases: Bases
-    digest: str
-
-    @property
-    def tag(self) -> str:
-        """The part of the fingerprint that names the image and its lock."""
-        return self.digest[:32]
-
-    @property
-    def name(self) -> str:
-        """The name that the image gets."""
-        return f"{REPOSITORY}:{self.tag}"
 
 
 def note_sizes(session: Session, state: State) -> None:
@@ -295,11 +309,11 @@ def dockerfile_title(spec: ImageSpec) -> str:
     return os.path.relpath(spec.dockerfile, spec.context) if spec.context is not None else str(spec.dockerfile)
 
 
-def _platform(said: str | None, spec: ImageSpec) -> str | None:
-    """Give the platform of a base image, for what its `FROM` says."""
+def _platform(said: str | None, spec: ImageSpec, own: str | None) -> str | None:
+    """Give the platform of a base image, for what its `FROM` says; `own` is the engine's."""
     if said and "BUILD" in said and "$" in said:
-        # Where it is built: the engine's own.
-        return None
+        # Where it is built.
+        return own
     return said if said and "$" not in said else spec.platform
 
 

@@ -93,7 +93,8 @@ class _Matrix:
         self._interrupted = False
         self._results: dict[str, Result] = {}
         self._ready: SimpleQueue[str | None] = SimpleQueue()
-        self._done: SimpleQueue[Result] = SimpleQueue()
+        #: What is no Exception ends the whole, as in the main thread.
+        self._done: SimpleQueue[Result | BaseException] = SimpleQueue()
 
     def carry_out(self) -> dict[str, Result]:
         threads = [Thread(target=self._work, daemon=True) for _ in self._needs][: side_by_side()]
@@ -102,7 +103,7 @@ class _Matrix:
         try:
             self._hand_out()
             while len(self._results) < len(self._needs):
-                self._end(self._done.get())
+                self._end(self._wait())
                 self._hand_out()
         except BaseException:
             # Nothing more begins, and nothing is made behind the back of whoever clears up.
@@ -132,6 +133,12 @@ class _Matrix:
             else:
                 self._ready.put(name)
 
+    def _wait(self) -> Result:
+        ended = self._done.get()
+        if isinstance(ended, BaseException):
+            raise ended
+        return ended
+
     def _end(self, result: Result) -> None:
         self._results[result.name] = result
         self._tell(result.name, result)
@@ -142,10 +149,12 @@ class _Matrix:
             try:
                 self._tell(name, None)
                 image = self._session.images.get(name)
+                result = Result(name, self._how(image), time.monotonic() - begun, image)
             except Exception as failure:  # noqa: BLE001  - told with the others, when all that can be built is
                 result = Result(name, "failed", time.monotonic() - begun, error=failure)
-            else:
-                result = Result(name, self._how(image), time.monotonic() - begun, image)
+            except BaseException as ending:  # noqa: BLE001  - raised where somebody waits, such as pytest.exit()
+                self._done.put(ending)
+                return
             self._done.put(result)
 
     def _how(self, image: Image) -> str:

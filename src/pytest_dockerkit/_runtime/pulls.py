@@ -49,15 +49,16 @@ class Pulls:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.registries = Registries(session)
-        #: By reference, pull policy and platform.
-        self._references: dict[tuple[str, str, str | None], Image] = {}
-
-    def forget(self) -> None:
-        """Look references up again: a tag was moved, which may be one of them."""
-        self._references = {key: each for key, each in [*self._references.items()] if key[1] == "always"}
+        #: What was given last, by reference, pull policy and platform.
+        self._given: dict[tuple[str, str, str | None], Image] = {}
+        #: What "always" has pulled, by reference and platform.
+        self._fresh: set[tuple[str, str | None]] = set()
 
     def get(self, reference: str, policy: str, platform: str | None) -> Image:
-        """Give the image of a reference; it is looked up once, and pulled at most once, in each process.
+        """Give the image that a reference stands for at this moment; the same object while that is the same image.
+
+        The engine is asked each time, as a tag may be moved by anybody while tests run. The registry is asked once in
+        each process with the policy always, and with the others where the engine does not have the image.
 
         One that has a digest, of its own or in the lock file, is taken by it: its `reference` is then
         `name@sha256:…`, and no tag is moved.
@@ -72,10 +73,15 @@ class Pulls:
             ImageNotFoundError: it cannot be pulled, or has to be in the lock file and is not.
             SpecError: the lock file makes no sense.
         """
+        is_fresh = policy == "always" and (reference, platform) in self._fresh
+        image = self._got(reference, "missing" if is_fresh else policy, platform)
+        if policy == "always":
+            self._fresh.add((reference, platform))
         for each in ("always", policy):
-            if (known := self._references.get((reference, each, platform))) is not None:
+            known = self._given.get((reference, each, platform))
+            if known is not None and (known.id, known.reference) == (image.id, image.reference):
                 return known
-        image = self._references[reference, policy, platform] = self._got(reference, policy, platform)
+        self._given[reference, policy, platform] = image
         return image
 
     def _got(self, reference: str, policy: str, platform: str | None) -> Image:
@@ -118,10 +124,7 @@ class Pulls:
             there = self._images.find(reference)
             if policy != "always" and (found := self._taken(there, reference, platform)) is not None:
                 return found
-            name = reference
-            self._ask(reference, platform, lambda: self.registries.pull(reference, platform, tell))
-            if policy != "always" and there is not None:
-                name = self._put_beside(there, reference, platform)
+            name = self._ask(reference, platform, lambda: self._pull(there, reference, platform, tell))
             return self._pulled(name, reference, platform, began)
 
     def _taken(self, there: Facts | None, reference: str, platform: str | None) -> Image | None:
@@ -132,14 +135,47 @@ class Pulls:
         facts = self._images.find(beside)
         return None if facts is None else self._present(facts, beside, reference)
 
-    def _put_beside(self, there: Facts, reference: str, platform: str | None) -> str:
-        """Give the name back to the image that had it, and another to the one that was pulled."""
+    def _pull(
+        self, there: Facts | None, reference: str, platform: str | None, tell: Callable[[Progress], None]
+    ) -> str:
+        """Pull it, and give the name that it has now: its own may be kept by an image for another platform."""
+        if there is None or _is_for(there, platform):
+            self.registries.pull(reference, platform, tell)
+            return reference
         beside = _beside(reference, platform)
-        facts = self._images.find(reference)
-        if facts is not None:
-            self._images.tag(facts["Id"], beside)
-            self._images.tag(there["Id"], reference)
+        if not self._pull_beside(beside, reference, platform, tell):
+            self._pull_with_the_name(there["Id"], beside, reference, platform, tell)
         return beside
+
+    def _pull_beside(
+        self, beside: str, reference: str, platform: str | None, tell: Callable[[Progress], None]
+    ) -> bool:
+        """Pull it by its digest, so that no tag is moved; tells whether that went."""
+        try:
+            digest = self.registries.digest(reference)
+            name = self.registries.pull_digest(reference, digest, platform, tell)
+        except Refusals as refusals:
+            if not refusals.tag_may_do:
+                raise
+            return False
+        facts = self._images.find(name)
+        # An engine may have several platforms by one digest, and show another of them.
+        if facts is None or not _is_for(facts, platform):
+            return False
+        self._images.tag(facts["Id"], beside)
+        return True
+
+    def _pull_with_the_name(
+        self, there: str, beside: str, reference: str, platform: str | None, tell: Callable[[Progress], None]
+    ) -> None:
+        """Pull it by its tag, and give the name back to the image that had it, whatever happens."""
+        try:
+            self.registries.pull(reference, platform, tell)
+            facts = self._images.find(reference)
+            if facts is not None:
+                self._images.tag(facts["Id"], beside)
+        finally:
+            self._images.tag(there, reference)
 
     # By a digest
 

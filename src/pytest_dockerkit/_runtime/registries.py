@@ -23,6 +23,9 @@ T = TypeVar("T")
 #: How often a registry is asked that fails for a moment; between are pauses of 1, 2, 4, 8 s, and up to half more.
 TRIES = 5
 
+#: Docker's own image store keeps one platform of a digest; Podman may not tell digests. A tag is good for both.
+_BY_TAG = (Kind.HELD, Kind.UNSUPPORTED)
+
 
 class Refusals(Exception):  # noqa: N818  - never leaves _runtime; what leaves is made of it
     """What all places have answered where an image may come from.
@@ -41,6 +44,12 @@ class Refusals(Exception):  # noqa: N818  - never leaves _runtime; what leaves i
     def passes(self) -> bool:
         """Whether one of them may answer otherwise in a moment."""
         return any(answer.passes for _, answer in self.answers)
+
+    @property
+    def tag_may_do(self) -> bool:
+        """Whether it may be had by its tag, where this was asked of its digest."""
+        # What only fails for a moment would fail the same, after as many tries.
+        return not self.passes or any(answer.kind in _BY_TAG for _, answer in self.answers)
 
     @property
     def last(self) -> Answer:
@@ -167,8 +176,7 @@ class Registries:
             name = there.at(self._images.registry_digest(there.short))
             self._images.pull(name, platform, tell)
         except RefusedError as failure:
-            # Docker's own image store keeps one platform of a digest; Podman may not tell digests.
-            if failure.answer.kind not in (Kind.HELD, Kind.UNSUPPORTED):
+            if failure.answer.kind not in _BY_TAG:
                 raise
             self._from_mirror_by_tag(there, asked, platform, tell)
         else:

@@ -55,6 +55,7 @@ class Session:
     Attributes:
         settings: what the user has set.
         run_id: the run's id, alike in all of its processes.
+        process: the name of this one among them: main, or an xdist worker's.
         images: the shared image cache.
         progress: what is being built and pulled; nobody is shown it, unless another is set.
         surroundings: the networks and volumes.
@@ -66,7 +67,7 @@ class Session:
         self.images = ImageStore(self)
         self.progress = Tasks()
         self.surroundings = Surroundings(self)
-        self._process = process
+        self.process = process
         self._listener = listener
         self._unavailable: EngineUnavailableError | None = None
         #: Held while the engine is reached and the ledger begun: there is one of each, whoever comes first.
@@ -90,7 +91,7 @@ class Session:
 
     @cached_property
     def _ledger(self) -> Ledger:
-        return Ledger(self.directory / f"{self._process}.jsonl")
+        return Ledger(self.directory / f"{self.process}.jsonl")
 
     @property
     def unreachable(self) -> EngineUnavailableError | None:

@@ -78,20 +78,35 @@ class Settings:
         """Give a directory below the state's, made if need be, for this user alone.
 
         Raises:
-            DockerkitError: it belongs to somebody else.
+            DockerkitError: it belongs to somebody else, or cannot be made.
         """
-        self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if hasattr(os, "getuid") and self.state_dir.stat().st_uid != os.getuid():
+        path = self.state_dir
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            owner = path.stat().st_uid
+        except OSError as failure:
+            raise _not_made(failure) from None
+        if hasattr(os, "getuid") and owner != os.getuid():
             raise DockerkitError(
                 "the directory for the plugin's state belongs to another user",
                 saw=str(self.state_dir),
                 mend="name another in XDG_CACHE_HOME",
             )
-        path = self.state_dir
-        for name in names:
-            path /= name
-            path.mkdir(mode=0o700, exist_ok=True)
+        try:
+            for name in names:
+                path /= name
+                path.mkdir(mode=0o700, exist_ok=True)
+        except OSError as failure:
+            raise _not_made(failure) from None
         return path
+
+
+def _not_made(failure: OSError) -> DockerkitError:
+    return DockerkitError(
+        "the directory for the plugin's state cannot be made",
+        saw=str(failure),
+        mend="make it one that can be written to, or name another in XDG_CACHE_HOME",
+    )
 
 
 def read_mirrors(text: str) -> tuple[tuple[str, str], ...]:

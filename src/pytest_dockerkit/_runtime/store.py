@@ -49,12 +49,12 @@ class ImageStore:
             images = self._session.settings.images
             declared = None if (name := find(images, request)) is None else images[name]
             if isinstance(declared, ImageSpec):
-                return self.builds.get(replace(declared, platform=declared.platform or platform))
+                return self.builds.get(_for(declared, platform))
             if declared is not None:
                 request = declared.reference
             return self.pulls.get(request, pull or self._session.settings.pull, platform)
         if isinstance(request, ImageSpec):
-            return self.builds.get(request)
+            return self.builds.get(_for(request, platform))
         if isinstance(request, ImageHandle | FixtureRef):
             raise SpecError(
                 "an image of another kind was given",
@@ -62,3 +62,20 @@ class ImageStore:
                 mend="an image that this plugin has made",
             )
         assert_never(request)
+
+
+def _for(spec: ImageSpec, platform: str | None) -> ImageSpec:
+    """Build an image for the platform that it is wanted for.
+
+    Raises:
+        SpecError: it is to be built for another.
+    """
+    if platform is None or spec.platform == platform:
+        return spec
+    if spec.platform is None:
+        return replace(spec, platform=platform)
+    raise SpecError(
+        "an image is built for one platform and wanted for another",
+        saw=f"platform={spec.platform!r} of the image, platform={platform!r} of the container",
+        mend="say it once, or the same in both places",
+    )

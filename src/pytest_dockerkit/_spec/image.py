@@ -179,13 +179,16 @@ class ImageSpec:
                 mend="a readable UTF-8 file",
             ) from None
 
-    def stages(self) -> Dockerfile:
+    def stages(self, text: str | None = None) -> Dockerfile:
         """Read the Dockerfile's stages; the spec must be anchored.
+
+        Args:
+            text: what was read of it before; None reads it.
 
         Raises:
             SpecError: it cannot be read, or has no stage.
         """
-        found = parse(self.text(), self.build_args)
+        found = parse(self.text() if text is None else text, self.build_args)
         if not found.stages:
             raise SpecError(
                 "the Dockerfile has no FROM",

@@ -35,8 +35,9 @@ def with_images(text: str, replaced: Mapping[str, str], build_args: Mapping[str,
 
     Args:
         text: the Dockerfile.
-        replaced: what to put for which reference; references are as `Dockerfile.bases` gives them. Where a stage has
-            that name, the stage is meant.
+        replaced: what to put for which reference; references are as `Dockerfile.bases` gives them, and with a
+            platform that is said with one goes first: `redis:7 (linux/arm64)`. Where a stage has that name, the stage
+            is meant.
         build_args: the build args.
     """
     found = parse(text, build_args)
@@ -52,8 +53,15 @@ def _edits(stage: Stage, found: Dockerfile, replaced: Mapping[str, str]) -> Iter
     for each in (*(under.triggers if under else ()), *stage.body):
         places += [(each, place) for place in _places(each)]
     for (instruction, place), name in zip(places, (stage.base, *stage.takes_from), strict=True):
-        if name in replaced and found.earlier(name, stage) is None:
-            yield from _in_lines(instruction, place, replaced[name])
+        exact = with_platform(name, stage.platform if instruction is stage.start else None)
+        new = replaced.get(exact, replaced.get(name))
+        if new is not None and found.earlier(name, stage) is None:
+            yield from _in_lines(instruction, place, new)
+
+
+def with_platform(reference: str, platform: str | None) -> str:
+    """Name an image together with the platform that is said with it."""
+    return f"{reference} ({platform})" if platform else reference
 
 
 def _places(instruction: Instruction) -> Iterator[_Place]:

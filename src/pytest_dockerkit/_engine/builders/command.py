@@ -35,6 +35,23 @@ _ENGINE_LOST = re.compile(
 )
 
 
+#: What every shell and program passes on.
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+#: Variables that change what the command does, or its credential helpers; or that a shell sets, as which a wrapper
+#: around the command may be written. Source: docs.docker.com, "Build variables" and "docker (CLI)"; Go's os,
+#: net/http, runtime and crypto/x509.
+_READ_BY_THE_COMMAND = re.compile(
+    r"(?:DOCKER_|BUILDX_|BUILDKIT_|COMPOSE_|EXPERIMENTAL_BUILDKIT_|OTEL_|XDG_|LD_|GO|SSL_CERT_|LC_|BASH).*"
+    r"|(?:PATH|HOME|TMPDIR|SSH_AUTH_SOCK|SOURCE_DATE_EPOCH|TZ|LANG|TERM|NO_COLOR|USER|GNUPGHOME)$"
+    r"|(?:_|IFS|PWD|OLDPWD|SHLVL|SHELLOPTS|UID|EUID|PPID|GROUPS|RANDOM|SECONDS|LINENO|OPTIND|PS[0-4])$"
+    r"|.*_(?i:proxy)$"
+)
+
+#: By which buildx finds the place of caches that are none of a registry's.
+_READ_FOR_CACHES = ("AWS_", "ACTIONS_", "AZURE_")
+
+
 class NotUsableError(EngineError):
     """The command ended before it had begun: it could not reach the engine, or does not know what it was told."""
 
@@ -95,15 +112,23 @@ class CommandBuilder:
         mask = Mask(request.secrets)
         heard = Plain(request.tell, mask)
         with handed_over(request) as given, _input(request) as (stdin, where):
-            argv = [*tool.argv, *self._builder(tool), *_options(tool, request), *given.arguments, *where]
-            environment = self._environment(mask)
+            args = request.args if tool.buildx else needs.with_inline_cache(request)
+            hidden = {key: value for key, value in args.items() if self._may_be_a_variable(key, request)}
+            told = [f"--build-arg={key}" if key in hidden else f"--build-arg={key}={args[key]}" for key in args]
+            argv = [*tool.argv, *self._builder(tool), *_options(tool, request), *told, *given.arguments, *where]
+            # Everybody on the machine may read the list of processes, and the user alone their variables.
+            environment = {**self._environment(mask), **hidden}
             with self._commands.running(
                 argv, environment=environment, stdin=stdin, open_files=given.open_files
             ) as child:
                 for line in lines(child):
                     heard.hear(line.decode(errors="surrogateescape"))
         if child.returncode != 0:
-            raise _masked(_failure(request, heard, child.returncode, tool), mask)
+            failure = _failure(request, heard, child.returncode, tool)
+            if isinstance(failure, NotUsableError):
+                # One that was ended by us is no reason to build in another way.
+                self._commands.refuse_after_the_end()
+            raise _masked(failure, mask)
 
     def stop(self) -> None:
         """End the commands that run, in whichever thread; whoever waits for one gets an EngineError."""
@@ -117,6 +142,14 @@ class CommandBuilder:
             if tool.buildx and not self.chosen
             else ()
         )
+
+    def _may_be_a_variable(self, key: str, request: BuildRequest) -> bool:
+        """Tell whether the command takes a build arg from a variable, and the variable for nothing else."""
+        # On Windows, names that differ in case alone are one variable.
+        if os.name != "posix" or not _VARIABLE.fullmatch(key) or key in self._variables:
+            return False
+        caches = request.cache_from or request.cache_to
+        return not (_READ_BY_THE_COMMAND.match(key) or (caches and key.startswith(_READ_FOR_CACHES)))
 
     def _environment(self, mask: Mask) -> dict[str, str]:
         left_out = (*OF_THE_ENGINE, *_OF_THE_IMAGE)
@@ -139,8 +172,6 @@ def _options(tool: Tool, request: BuildRequest) -> Iterator[str]:
         yield from (f"--cache-to={each}" for each in request.cache_to)
     else:
         yield from (f"--cache-from={each}" for each in needs.cache_references(request.cache_from))
-    args = request.args if tool.buildx else needs.with_inline_cache(request)
-    yield from (f"--build-arg={key}={value}" for key, value in args.items())
     yield from (f"--label={key}={value}" for key, value in request.labels.items())
     yield from (f"--tag={tag}" for tag in request.tags)
     yield from (f"--target={request.target}",) if request.target else ()

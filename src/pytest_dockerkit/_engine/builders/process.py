@@ -24,6 +24,7 @@ class Commands:
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[bytes]] = set()
+        self._ended = False
 
     @contextmanager
     def running(
@@ -43,8 +44,9 @@ class Commands:
             open_files: the numbers of further open files that it inherits.
 
         Raises:
-            EngineError: it cannot be started.
+            EngineError: it cannot be started, or all were told to end.
         """
+        self.refuse_after_the_end()
         try:
             child = subprocess.Popen(
                 argv,
@@ -62,13 +64,16 @@ class Commands:
             ) from None
         self._running.add(child)
         try:
+            # Whoever ended all others meanwhile has not seen it.
+            self.refuse_after_the_end()
             yield child
         finally:
             self._running.discard(child)
             _end(child)
 
     def end(self) -> None:
-        """Let all of them end: whoever waits for one hears that it was ended by a signal."""
+        """Let all of them end, and none begin: whoever waits for one hears that it was ended by a signal."""
+        self._ended = True
         running = tuple(self._running)
         for child in running:
             _tell(child, "SIGTERM")
@@ -79,6 +84,19 @@ class Commands:
             except subprocess.TimeoutExpired:
                 # Docker's own waits for the engine, which does not always let go of a build.
                 _tell(child, "SIGKILL")
+
+    def refuse_after_the_end(self) -> None:
+        """Let nothing begin once all were told to end.
+
+        Raises:
+            EngineError: they were.
+        """
+        if self._ended:
+            raise EngineError(
+                "no build begins any more",
+                saw="the run has closed its connections to the engine",
+                mend="build before the run ends",
+            )
 
 
 def lines(child: subprocess.Popen[bytes]) -> Iterator[bytes]:
