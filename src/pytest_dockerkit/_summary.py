@@ -23,6 +23,8 @@ LINES = pytest.StashKey[tuple[list[str], bool]]()
 #: "present" is a reference that was on the engine before.
 _WORDS = {"built": "built", "pulled": "pulled", "cached": "cached", "present": "cached"}
 
+_NOTHING = "nothing was made"
+
 
 def finish(session: Session, *, verbose: bool = False) -> tuple[list[str], bool]:
     """Remove what any process of the run has left, and tell what was done.
@@ -47,7 +49,8 @@ def finish(session: Session, *, verbose: bool = False) -> tuple[list[str], bool]
     with contextlib.suppress(OSError):
         # What is left then is an empty ledger.
         session.forget()
-    return [*images, f"{_told(lines)}; all removed, images kept", *sentences], False
+    told = _told(lines)
+    return [*images, told if told == _NOTHING else f"{told}; all removed, images kept", *sentences], False
 
 
 def show(reporter: pytest.TerminalReporter, told: tuple[list[str], bool] | None) -> None:
@@ -102,4 +105,4 @@ def _told(lines: list[dict[str, Any]]) -> str:
         parts.append(f"{len(images['pulled'])} pulled")
     made["container"] = len(images["started"])
     parts += [f"{made[kind]} {kind}{'s' if made[kind] != 1 else ''}" for kind in ledger.KINDS[:3] if made[kind]]
-    return ", ".join(parts) or "nothing was made"
+    return ", ".join(parts) or _NOTHING

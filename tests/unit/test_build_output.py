@@ -336,6 +336,12 @@ def test_what_stands_before_the_cause_is_left_out(said: str, shown: str) -> None
     assert failed(request(), Failure(said)).saw == shown
 
 
+@pytest.mark.parametrize("said", ["secret tok not found: not found", "failed to solve: secret tok: not found"])
+def test_a_secret_that_was_not_given_is_named(said: str) -> None:
+    """As Docker 20.10 and 28.5 say it of `RUN --mount=type=secret,id=tok,required=true`."""
+    assert failed(request(), Failure(said)).mend.startswith('give it: build_secrets={"tok": …}')
+
+
 def test_a_mistake_is_found_by_its_line() -> None:
     error = failed(request(), Failure("dockerfile parse error on line 3: no"))
     assert error.what == "building api (target web) failed at docker/Dockerfile:3: RUN make"

@@ -64,6 +64,6 @@ def test_what_is_worth_a_sentence_is_told_once(session: Session) -> None:
     for worker in ("gw0", "gw1"):
         of_worker(session, worker).note("large context", "/project/app", told="large context: app is 310 MB")
     assert _summary.finish(session)[0] == [
-        "nothing was made; all removed, images kept",
+        "nothing was made",
         "large context: app is 310 MB",
     ]

@@ -318,8 +318,12 @@ def _platform(said: str | None, spec: ImageSpec, own: str | None) -> str | None:
 
 
 def title_of(spec: ImageSpec) -> str:
+    """Give what people call an image that has no name: its context, and which of several images of that it is."""
     place = "dockerfile_text" if spec.context is None else spec.context.name or str(spec.context)
-    return place + (f" (target {spec.target})" if spec.target else "")
+    file = Path(spec.dockerfile).name
+    parts = [] if file == "Dockerfile" or spec.dockerfile_text is not None else [file]
+    parts += [f"target {spec.target}"] if spec.target else []
+    return place + (f" ({', '.join(parts)})" if parts else "")
 
 
 def by_hand(spec: ImageSpec) -> str:

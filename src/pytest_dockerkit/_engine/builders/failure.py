@@ -42,6 +42,8 @@ _NO_FILE = re.compile(r"not found\b|no such file or directory|file does not exis
 _NO_CACHE = re.compile(r"cache export (?:feature )?is (?:currently )?not supported", re.IGNORECASE)
 _NO_SESSION = "no active session"
 _NO_SPACE = "no space left on device"
+#: A `RUN --mount=type=secret,required=true` for which there is none.
+_NO_SECRET = re.compile(r"secret ([\w.-]+)(?: not found|: not found)")
 
 
 class Failure(NamedTuple):
@@ -126,6 +128,8 @@ def _advice(request: BuildRequest, place: Place | None, said: str) -> tuple[Iter
             "what the build pulls needs a login, which BuildKit over the Engine API cannot use: pull it first, or "
             f"install {TO_INSTALL}"
         )
+    if secret := _NO_SECRET.search(said):
+        return (), f'give it: build_secrets={{"{secret[1]}": …}}'
     if _NO_SPACE in said:
         return (
             (),
