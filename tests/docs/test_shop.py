@@ -23,11 +23,18 @@ def test_the_shop_passes_and_the_readme_shows_it(pytester: pytest.Pytester, monk
     printed = _passed(result.stdout.str())
     shown = next(block.text for block in blocks("README.md") if "PASSED" in block.text)
     assert _passed(shown) == printed
+    assert _images(shown) == _images(result.stdout.str())
     ended = re.compile(r"images: \d built, \d from cache, (\d+ containers, \d networks; all removed, images kept)")
     summary = ended.search(result.stdout.str())
     assert summary is not None
     assert summary[1] in shown
     assert list((pytester.path / "state/pytest-dockerkit/runs").iterdir()) == []
+
+
+def _images(text: str) -> list[str]:
+    found = re.findall(r"^(?:built|cached) +(\S+) .*MB$", text, re.MULTILINE)
+    assert found
+    return found
 
 
 def _passed(text: str) -> list[str]:

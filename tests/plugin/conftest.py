@@ -8,7 +8,7 @@ import os
 import pkgutil
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import docker
 import pytest
 
 import pytest_dockerkit
+from tests.plugin.registry import Proxy, Registry, proxied, running
 
 # pytester forgets after each inner run which modules that run has imported, but not the packages' attributes: a
 # module that is imported late would meet another copy of the errors than the plugin has.
@@ -169,3 +170,17 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
     for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
     return Suite(pytester)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    """A registry of images that runs on this machine, empty."""
+    with running(tmp_path / "registry") as made:
+        yield made
+
+
+@pytest.fixture
+def proxy(registry: Registry) -> Iterator[Proxy]:
+    """What stands before the registry, and may refuse."""
+    with proxied(registry) as made:
+        yield made

@@ -20,10 +20,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
+
+if TYPE_CHECKING:
+    import pytest
 
 #: What scripts/registry.sh unpacks where there is none in PATH.
 _UNPACKED = Path(__file__).parents[2] / ".venv/registry/usr/bin/docker-registry"
@@ -344,3 +347,12 @@ def _passed_on(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Leave out the headers that are of one connection alone."""
     own = ("transfer-encoding", "content-length", "connection", "expect", "date")
     return ((key, each) for key, each in headers if key.lower() not in own)
+
+
+def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: dict[str, object]) -> Path:
+    """Let this be the docker configuration, in a directory of its own."""
+    directory = tmp_path / "docker config"
+    directory.mkdir(exist_ok=True)
+    (directory / "config.json").write_text(json.dumps(content), encoding="utf-8")
+    monkeypatch.setenv("DOCKER_CONFIG", str(directory))
+    return directory

@@ -15,7 +15,17 @@ from pytest_dockerkit._runtime import ledger
 from pytest_dockerkit._runtime.session import Session
 from pytest_dockerkit._runtime.settings import Settings
 from tests.plugin.listeners import Deaf
-from tests.plugin.registry import AUTH, PASSWORD, PROGRAM, USER, WHY_SKIPPED, Proxy, Registry, proxied, running
+from tests.plugin.registry import (
+    AUTH,
+    PASSWORD,
+    PROGRAM,
+    USER,
+    WHY_SKIPPED,
+    Proxy,
+    Registry,
+    configure,
+    running,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,18 +81,6 @@ def machine(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    with running(tmp_path / "registry") as made:
-        yield made
-
-
-@pytest.fixture
-def proxy(registry: Registry) -> Iterator[Proxy]:
-    with proxied(registry) as made:
-        yield made
-
-
-@pytest.fixture
 def spec() -> ImageSpec:
     return new_spec()
 
@@ -97,13 +95,6 @@ def new_spec() -> ImageSpec:
 def _docker_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is logged in anywhere."""
     configure(tmp_path, monkeypatch, {})
-
-
-def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: dict[str, object]) -> None:
-    directory = tmp_path / "docker config"
-    directory.mkdir(exist_ok=True)
-    (directory / "config.json").write_text(json.dumps(content), encoding="utf-8")
-    monkeypatch.setenv("DOCKER_CONFIG", str(directory))
 
 
 def nothing_is_left(machine: Machine, client: docker.DockerClient, place: str) -> bool:

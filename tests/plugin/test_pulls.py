@@ -28,6 +28,7 @@ from tests.plugin.registry import (
     WHY_SKIPPED,
     Proxy,
     Registry,
+    configure,
     forget,
     proxied,
     running,
@@ -85,18 +86,6 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    with running(tmp_path / "registry") as made:
-        yield made
-
-
-@pytest.fixture
-def proxy(registry: Registry) -> Iterator[Proxy]:
-    with proxied(registry) as made:
-        yield made
-
-
-@pytest.fixture
 def second(tmp_path: Path) -> Iterator[Registry]:
     """Another registry."""
     with running(tmp_path / "second") as made:
@@ -115,14 +104,6 @@ def hub_name() -> Iterator[str]:
 def _docker_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is logged in anywhere."""
     configure(tmp_path, monkeypatch, {})
-
-
-def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: dict[str, object]) -> Path:
-    directory = tmp_path / "docker config"
-    directory.mkdir(exist_ok=True)
-    (directory / "config.json").write_text(json.dumps(content), encoding="utf-8")
-    monkeypatch.setenv("DOCKER_CONFIG", str(directory))
-    return directory
 
 
 def unique() -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_dockerkit._runtime.kept_errors import keep_error, raise_kept
 from pytest_dockerkit.errors import BuildError, SpecError
 
 if TYPE_CHECKING:
@@ -98,11 +98,9 @@ def kept_failure(path: Path) -> Iterator[None]:
     Raises:
         BuildError: as it was told first.
     """
-    with suppress(FileNotFoundError):
-        what, saw, mend = json.loads(path.read_text(encoding="utf-8"))
-        raise BuildError(what, saw=saw, mend=mend)
+    raise_kept(path, BuildError)
     try:
         yield
     except BuildError as failure:
-        path.write_text(json.dumps([failure.what, failure.saw, failure.mend]), encoding="utf-8")
+        keep_error(path, failure)
         raise

@@ -174,7 +174,7 @@ class Builds:
 
     def _current(self, state: State) -> Image | None:
         """Find an image that can be taken as it is."""
-        if self._session.must_rebuild(state.digest):
+        if self._must_rebuild(state):
             return None
         if state.name not in self._asked and state.unsure:
             return None
@@ -194,7 +194,7 @@ class Builds:
         session, engine, spec = self._session, self._session.engine, state.spec
         # It gets its name last: whoever finds an image of that name takes it for what the fingerprint says.
         unchecked = f"{state.name}-{session.run_id}-{slug(session.process)}-{next(self._numbers)}"
-        rebuild = session.must_rebuild(state.digest)
+        rebuild = self._must_rebuild(state)
         before = None if rebuild else engine.images.find(state.name)
         note_sizes(session, state)
         session.ledger.making("image", unchecked)
@@ -232,13 +232,22 @@ class Builds:
             return None
         self._asked.add(state.name)
         same = before is not None and before["Id"] == facts["Id"]
-        session.was_rebuilt(state.digest)
+        if session.settings.rebuild:
+            self._rebuilt(state).touch()
         facts = engine.images.find(state.name) or facts
         image = Image(session, facts, state.name, cached=same, title=self._title(spec))
         if not same:
             note_image(session, "built", image, seconds)
         self._shared.publish(state.name, state.digest, title=image.title)
         return image
+
+    def _must_rebuild(self, state: State) -> bool:
+        """Tell whether an image has to be built though it is there: once in a run, if the user asks for it."""
+        return self._session.settings.rebuild and not self._rebuilt(state).exists()
+
+    def _rebuilt(self, state: State) -> Path:
+        """Give what stands for that it was built in this run, for all of its processes."""
+        return self._session.directory / f"rebuilt-{state.tag}"
 
     def _forget(self, name: str) -> None:
         """Remove the name of a build that has failed; if the engine is gone, that is left to the end of the run."""

@@ -14,6 +14,7 @@ from pytest_dockerkit._engine.images import is_for, platform_of
 from pytest_dockerkit._engine.registry import Kind
 from pytest_dockerkit._names import FINGERPRINT_LABEL, nearest, slug
 from pytest_dockerkit._runtime.images import Image
+from pytest_dockerkit._runtime.kept_errors import keep_error, raise_kept
 from pytest_dockerkit._runtime.locks import image_lock
 from pytest_dockerkit._runtime.progress import note_image
 from pytest_dockerkit._runtime.registries import Refusals, Registries
@@ -23,7 +24,6 @@ from pytest_dockerkit.errors import ImageNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from pytest_dockerkit._engine.base import Progress
     from pytest_dockerkit._engine.images import Images
@@ -257,15 +257,14 @@ class Pulls:
 
     def _ask(self, wanted: str, platform: str | None, ask: Callable[[], T]) -> T:
         given_up = self._session.directory / f"not-pulled-{_hash(wanted, platform)}"
-        if (known := _read_error(given_up)) is not None:
-            raise known
+        raise_kept(given_up, ImageNotFoundError)
         try:
             return ask()
         except Refusals as refusals:
             failure = self._not_pulled(wanted, platform, refusals)
             if refusals.tries > 1:
                 # Each test that wants it would try as often, and wait as long.
-                _write_error(given_up, failure)
+                keep_error(given_up, failure)
             raise failure from None
 
     def _not_pulled(self, wanted: str, platform: str | None, refusals: Refusals) -> ImageNotFoundError:
@@ -314,15 +313,3 @@ def _beside(reference: str, platform: str | None) -> str:
 
 def _hash(*parts: str | None) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
-
-
-def _write_error(path: Path, failure: ImageNotFoundError) -> None:
-    path.write_text(json.dumps([failure.what, failure.saw, failure.mend]), encoding="utf-8")
-
-
-def _read_error(path: Path) -> ImageNotFoundError | None:
-    try:
-        what, saw, mend = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    return ImageNotFoundError(what, saw=saw, mend=mend)

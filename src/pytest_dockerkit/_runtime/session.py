@@ -288,18 +288,6 @@ class Session:
         """Remember what is worth telling at the end of the run."""
         self.ledger.note(what, name, **facts)
 
-    def must_rebuild(self, digest: str) -> bool:
-        """Tell whether an image has to be built though it is there: once in a run, if the user asks for it."""
-        return self.settings.rebuild and not self._rebuilt(digest).exists()
-
-    def was_rebuilt(self, digest: str) -> None:
-        """Remember that an image was built in this run, for all of its processes."""
-        if self.settings.rebuild:
-            self._rebuilt(digest).touch()
-
-    def _rebuilt(self, digest: str) -> Path:
-        return self.directory / f"rebuilt-{digest[:32]}"
-
     def remove(self, kind: str, name: str) -> None:
         """Remove one thing that the ledger has, once."""
         if self.ledger.is_open(kind, name):
