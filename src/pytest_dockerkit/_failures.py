@@ -70,7 +70,7 @@ def sections(item: pytest.Item, *, since: float) -> list[tuple[str, str]]:
 def _section(container: RunningContainer, since: float) -> tuple[str, str]:
     title = f"container {container.alias}"
     try:
-        seen = container.last_sight or container.look_at_it(since)
+        seen = container.last_sight or container.look_at_it(None if container.of_one_test else since)
     except DockerkitError as failure:
         return title, f"{failure.what}\n  saw:  {failure.saw}"
     parts = [container.image.title, str(seen.state["Status"])]

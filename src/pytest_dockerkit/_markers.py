@@ -11,6 +11,7 @@ import pytest
 
 from pytest_dockerkit._plan import in_order
 from pytest_dockerkit._run import containers_of, note, scope_of, session_of
+from pytest_dockerkit._runtime.starting import Wanted
 from pytest_dockerkit._spec.marker import SCOPES, ContainerRequest, read_marker
 from pytest_dockerkit.errors import DockerkitError, SpecError
 from pytest_dockerkit.fixtures import Place, filled, refs_in, with_refs
@@ -83,7 +84,7 @@ def _check_lifetimes(item: pytest.Item, request: ContainerRequest, marked: Colle
     texts = [need for need in request.needs if need not in marked]
     names = [*texts, *(ref.find_name() for ref in refs_in((spec.network, spec.volumes, spec.depends_on)))]
     for name in names:
-        *_, scope = ("session", *(each.scope for each in _definitions(item, name)))
+        *_, scope = ("session", *(each.scope for each in definitions(item, name)))
         if SCOPES.index(scope) > SCOPES.index(request.scope):
             raise SpecError(
                 f"container {request.name!r} lives longer than the fixture {name!r}, which it needs",
@@ -134,7 +135,7 @@ def run_all(request: pytest.FixtureRequest) -> dict[str, RunningContainer]:
 
 
 def _run(request: pytest.FixtureRequest, item: pytest.Item, wanted: ContainerRequest) -> RunningContainer:
-    node = _scope_node(item, wanted.scope)
+    node = scope_node(item, wanted.scope)
     # With the values of fixtures in it: a parametrised one makes another request each time.
     wanted = dataclasses.replace(wanted, spec=_without_refs(request, wanted.spec))
     for need in wanted.spec.depends_on:
@@ -153,10 +154,7 @@ def _run(request: pytest.FixtureRequest, item: pytest.Item, wanted: ContainerReq
         node.addfinalizer(shared.clear)
     try:
         container = session_of(request.config).run(
-            wanted.spec,
-            scope_of(node, wanted.scope),
-            alias=wanted.name,
-            group=_group(item, wanted),
+            Wanted(wanted.spec, scope_of(node, wanted.scope), wanted.name, group_of(item, wanted)),
             peers=containers_of(item),
         )
     except DockerkitError as failure:
@@ -168,7 +166,7 @@ def _run(request: pytest.FixtureRequest, item: pytest.Item, wanted: ContainerReq
     return container
 
 
-def _group(item: pytest.Item, wanted: ContainerRequest) -> object:
+def group_of(item: pytest.Item, wanted: ContainerRequest) -> object:
     """Tell which containers of one scope share a network: those that one test asks for together.
 
     Two tests may have different containers of one name in one session, which must not meet.
@@ -183,7 +181,7 @@ def _item(request: pytest.FixtureRequest) -> pytest.Item:
     return item
 
 
-def _scope_node(item: pytest.Item, scope: str) -> pytest.Item | pytest.Collector:
+def scope_node(item: pytest.Item, scope: str) -> pytest.Item | pytest.Collector:
     """Find the node whose end is the scope's; where there is none, as pytest does, the next narrower or wider."""
     if scope == "class":
         return item.getparent(pytest.Class) or item
@@ -203,10 +201,10 @@ def _without_refs(request: pytest.FixtureRequest, spec: ContainerSpec) -> Contai
 
 
 def _is_fixture(item: pytest.Item, name: str) -> bool:
-    return bool(_definitions(item, name))
+    return bool(definitions(item, name))
 
 
-def _definitions(item: pytest.Item, name: str) -> Sequence[pytest.FixtureDef[Any]]:
+def definitions(item: pytest.Item, name: str) -> Sequence[pytest.FixtureDef[Any]]:
     """Give the fixtures of a name that a test can see, the nearest last."""
     manager = item.session._fixturemanager  # noqa: SLF001  - pytest tells it nowhere else
     return manager.getfixturedefs(name, item) or ()

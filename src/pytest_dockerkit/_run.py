@@ -39,6 +39,12 @@ OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
     ("image-registry", None, None, "where built images are shared between machines, such as registry.example.com/ci"),
     ("image-push", "never", ("never", "always"), "whether what was built is pushed to the image registry"),
     (
+        "subnets",
+        None,
+        None,
+        "pools that networks have their subnets from, such as base=10.213.0.0/16,size=24 (the default); or engine",
+    ),
+    (
         "progress",
         "auto",
         ("auto", "live", "plain", "off"),
@@ -158,6 +164,7 @@ def settings(config: pytest.Config) -> Settings:
         declared_images,
         read_image_registry,
         read_mirrors,
+        read_subnets,
         state_dir,
     )
 
@@ -172,6 +179,7 @@ def settings(config: pytest.Config) -> Settings:
             mirrors=read_mirrors(option(config, "mirrors") or ""),
             image_registry=read_image_registry(option(config, "image-registry")),
             image_push=option(config, "image-push") == "always",
+            subnets=read_subnets(option(config, "subnets")),
             lock_file=config.rootpath / "dockerkit.lock",
             images=declared_images(config.rootpath),
             rebuild=rebuild(config),

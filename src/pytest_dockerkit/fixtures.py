@@ -17,6 +17,7 @@ import pytest
 from pytest_dockerkit._names import check_alias, nearest, slug
 from pytest_dockerkit._run import containers_of, note, scope_of, session_of
 from pytest_dockerkit._runtime.scope import ScopeInstance
+from pytest_dockerkit._runtime.starting import Wanted
 from pytest_dockerkit._spec import checks
 from pytest_dockerkit._spec.container import ContainerSpec, spec_from
 from pytest_dockerkit._spec.image import ImageSpec, check_image
@@ -284,7 +285,7 @@ class _Container(_Factory):
         name = request.fixturename or "container"
         alias = spec.name or (check_alias("name", name) if name.isascii() else slug(name))
         texts = [_depend(request, need, self.place) for need in spec.depends_on if isinstance(need, str)]
-        container = start(request, spec, alias)
+        container = start(request, spec, alias, f"{self.place.file}:{self.place.line}")
         given = (*texts, *spec.depends_on, *needed.values())
         container.stands_on += [each for each in given if isinstance(each, type(container))]
         return container
@@ -469,12 +470,11 @@ def _depend(request: pytest.FixtureRequest, need: str, place: Place) -> object:
     return value
 
 
-def start(request: pytest.FixtureRequest, spec: ContainerSpec, alias: str) -> RunningContainer:
+def start(request: pytest.FixtureRequest, spec: ContainerSpec, alias: str, place: str) -> RunningContainer:
     """Start a container for a fixture; it is removed when the fixture is torn down."""
     item = request._pyfuncitem  # noqa: SLF001  - the test that the fixture is set up for
-    peers = containers_of(item)
-    scope = scope_of(request.node, request.scope)
+    wanted = Wanted(spec, scope_of(request.node, request.scope), alias, place=place)
     session = session_of(request.config)
-    container = session.run(spec, scope, alias=alias, peers=peers, at_end=request.addfinalizer)
+    container = session.run(wanted, peers=containers_of(item), at_end=request.addfinalizer)
     note(item, container)
     return container

@@ -164,12 +164,17 @@ def _report_ours(item: pytest.Item, call: Any) -> Generator[None, Any, pytest.Te
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
     """Remove what is left; in the controller also what its workers have left, once they are gone."""
+    if (mine := _run.session_if_any(session.config)) is not None:
+        # pytest ends the fixtures of the session now: no test can notice what of them is there for a moment longer.
+        mine.removals.ending = True
     try:
         yield
     finally:
         from pytest_dockerkit import _progress
 
         _progress.end(session.config)
+        if (mine := _run.session_if_any(session.config)) is not None:
+            mine.end()
         if (runtime := _run.session_to_finish(session.config)) is not None:
             from pytest_dockerkit import _summary
 

@@ -255,7 +255,7 @@ def test_privileged_is_asked_of_the_engine(
     session = _run.session_of(request.config)
     for wanted in (True, False):
         spec = ContainerSpec(image=IMAGE, command=SLEEP, network="none", privileged=wanted)
-        with session.created(spec, dockerkit.build(IMAGE), alias="privileged") as container:
+        with session.starter.created(spec, dockerkit.build(IMAGE), alias="privileged") as container:
             assert docker_client.containers.get(container).attrs["HostConfig"]["Privileged"] is wanted
 
 

@@ -11,22 +11,39 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import docker.errors
-import requests.exceptions
-
 from pytest_dockerkit._engine import streams
+from pytest_dockerkit._engine.answers import message_of
 from pytest_dockerkit._engine.base import Exit
-from pytest_dockerkit._engine.translate import NO_CONTAINER, NOT_FOUND, NotOnEngineError, translated
+from pytest_dockerkit._engine.translate import (
+    NO_CONTAINER,
+    NOT_FOUND,
+    ConflictError,
+    NotOnEngineError,
+    translated,
+)
+from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, AnswerError, ask, path_of
 from pytest_dockerkit._poll import Look, until_ready
 from pytest_dockerkit.errors import ContainerFileError, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import requests
+
+    from pytest_dockerkit._engine.client import Client
+    from pytest_dockerkit._engine.answers import Answer
+    from pytest_dockerkit._engine.wire import Wire
+
 Json = dict[str, Any]
 
 #: How much of an archive is read at a time, in bytes.
 _PIECE_BYTES = 256 * 1024
+
+#: How long a container has to stop where nobody says. Source: Engine API, ContainerStop, the default of StopTimeout.
+_STOP_S = 10
+
+#: How engines say that a container is on its way out.
+_BEING_REMOVED = re.compile(r"removal of container \S+ is already in progress")
 
 #: How long the engine may take to note that a command has ended whose output has, in seconds.
 _NOTED_S = 5.0
@@ -37,24 +54,25 @@ _REPLACES = re.compile(r'cannot overwrite (?P<kind>directory|non-directory) \\?"
 class Containers:
     """Verbs on containers; each takes a name or an id."""
 
-    def __init__(self, client: docker.DockerClient) -> None:
-        self._api = client.api
+    def __init__(self, wire: Wire, client: Client) -> None:
+        self._wire = wire
+        self._client = client
 
     def create(self, name: str, body: Json, platform: str | None) -> str:
         """Create a container, and give its id."""
         with translated(f"create the container {name}", "see the engine's answer above; correct the field it names"):
-            made: Json = self._api.create_container_from_config(body, name, platform)  # type: ignore[no-untyped-call]
-            return str(made["Id"])
+            query = {"name": name, "platform": platform}
+            return str(ask(self._wire, "POST", "/containers/create", query=query, body=body)["Id"])
 
     def start(self, container: str) -> None:
         """Start it."""
         with translated("start the container", "see the engine's answer above; correct the field it names"):
-            self._api.start(container)
+            ask(self._wire, "POST", path_of("containers", container, "start"))
 
     def inspect(self, container: str) -> Json:
         """Say all that the engine knows of it."""
         with translated(f"inspect the container {container}", "it was removed by something else"):
-            found: Json = self._api.inspect_container(container)
+            found: Json = ask(self._wire, "GET", path_of("containers", container, "json"))
             return found
 
     def remove(self, container: str) -> None:
@@ -62,29 +80,47 @@ class Containers:
         try:
             with translated(f"remove the container {container}"):
                 # One call: a stop before it would wait ten seconds for what ignores SIGTERM.
-                self._api.remove_container(container, force=True, v=True)
+                ask(self._wire, "DELETE", path_of("containers", container), query={"force": 1, "v": 1})
         except NotOnEngineError:
             return
+        except ConflictError as conflict:
+            # Somebody else removes it, or the engine itself has not ended with it.
+            if not _BEING_REMOVED.search(conflict.saw) or not self._has_gone(container):
+                raise
+
+    def _has_gone(self, container: str) -> bool:
+        def look() -> Look:
+            try:
+                self.inspect(container)
+            except NotOnEngineError:
+                return Look(ready=True)
+            return Look(ready=False)
+
+        return until_ready(look, timeout_s=CALL_TIMEOUT_S).ready
 
     def stop(self, container: str, timeout_s: float | None) -> None:
         """Ask it to stop, and kill it when it has not after a while."""
         with translated(f"stop {container}"):
-            self._api.stop(container, timeout=None if timeout_s is None else math.ceil(timeout_s))
+            whole_s = None if timeout_s is None else math.ceil(timeout_s)
+            longer_s = _STOP_S if whole_s is None else max(0, whole_s)
+            query = {"t": whole_s}
+            path = path_of("containers", container, "stop")
+            ask(self._wire, "POST", path, query=query, timeout_s=CALL_TIMEOUT_S + longer_s)
 
     def kill(self, container: str, signal: str) -> None:
         """Send it a signal."""
         with translated(f"send {signal} to {container}", "it has to be running"):
-            self._api.kill(container, signal)
+            ask(self._wire, "POST", path_of("containers", container, "kill"), query={"signal": signal})
 
     def pause(self, container: str) -> None:
         """Freeze its processes."""
         with translated(f"pause {container}", "it has to be running, and not to be paused"):
-            self._api.pause(container)
+            ask(self._wire, "POST", path_of("containers", container, "pause"))
 
     def unpause(self, container: str) -> None:
         """Let its processes go on."""
         with translated(f"unpause {container}", "it has to be paused"):
-            self._api.unpause(container)
+            ask(self._wire, "POST", path_of("containers", container, "unpause"))
 
     def logs(
         self,
@@ -105,23 +141,22 @@ class Containers:
             tail: this many last lines.
         """
         with translated(f"read the log of {container}"):
-            said: bytes = self._api.logs(
+            said: bytes = self._client.api.logs(
                 container, stdout=stdout, stderr=stderr, since=since_s or None, tail="all" if tail is None else tail
             )
             return said
 
     def follow(self, container: str) -> Iterator[bytes]:
         """Give what it prints, as it comes, until it ends."""
-        url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container}/logs"
         wanted = {"follow": "1", "stdout": "1", "stderr": "1"}
-        # docker-py gives no way to hang up before the end.
-        with (
-            translated(f"follow the log of {container}"),
-            self._api.get(url, params=wanted, stream=True, timeout=None) as response,
-        ):
-            _check(response)
-            while len(header := response.raw.read(streams.HEADER.size)) == streams.HEADER.size:
-                yield response.raw.read(streams.HEADER.unpack(header)[1])
+        with translated(f"follow the log of {container}"):
+            api = self._client.api
+            url = f"{api.base_url}/v{api.api_version}/containers/{container}/logs"
+            # docker-py gives no way to hang up before the end.
+            with api.get(url, params=wanted, stream=True, timeout=None) as response:
+                _check(response)
+                while len(header := response.raw.read(streams.HEADER.size)) == streams.HEADER.size:
+                    yield response.raw.read(streams.HEADER.unpack(header)[1])
 
     def exec(
         self,
@@ -141,7 +176,7 @@ class Containers:
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         with translated(f"run {argv[0]} in {container}", "the container has to be running"):
-            session = self._api.exec_create(
+            session = self._client.api.exec_create(
                 container,
                 list(argv),
                 stdin=stdin is not None,
@@ -149,7 +184,7 @@ class Containers:
                 environment=dict(env or {}),
                 workdir=workdir,
             )["Id"]
-            connection = self._api.exec_start(session, socket=True)
+            connection = self._client.api.exec_start(session, socket=True)
             with streams.closing(connection):
                 stdout, stderr = streams.converse(connection, stdin, timeout_s)
         return Exit(self._exit_code(session, argv, deadline), stdout, stderr)
@@ -177,14 +212,16 @@ class Containers:
     def begin_exec(self, container: str, argv: Sequence[str], user: str = "") -> str:
         """Begin a command in it without waiting, and give the session's id."""
         with translated(f"run {argv[0]} in {container}"):
-            session = str(self._api.exec_create(container, list(argv), user=user)["Id"])
-            self._api.exec_start(session, detach=True)
+            body = {"Cmd": list(argv), "User": user, "AttachStdout": True, "AttachStderr": True}
+            made = ask(self._wire, "POST", path_of("containers", container, "exec"), body=body)
+            session = str(made["Id"])
+            ask(self._wire, "POST", path_of("exec", session, "start"), body={"Detach": True, "Tty": False})
             return session
 
     def exec_result(self, session: str) -> int | None:
         """Give the exit code of a command that was begun, or None while it runs."""
         with translated("look after a command"):
-            found = self._api.exec_inspect(session)
+            found = ask(self._wire, "GET", path_of("exec", session, "json"))
         return None if found["Running"] or found["ExitCode"] is None else int(found["ExitCode"])
 
     def put(self, container: str, directory: str, packed: bytes) -> None:
@@ -215,8 +252,8 @@ class Containers:
 
     def has(self, container: str, path: str) -> bool:
         """Tell whether there is anything at a path in it."""
-        with translated(f"look for {path}"), self._archive("HEAD", container, path) as response:
-            return bool(response.status_code == 200)
+        with translated(f"look for {path}"):
+            return self._look(container, path).status == 200
 
     def real_path(self, container: str, path: str) -> str:
         """Say where a path leads when all links are followed; a path that is not there leads to itself.
@@ -224,34 +261,40 @@ class Containers:
         Raises:
             ContainerFileError: the links go in a circle.
         """
-        with translated(f"look for {path}"), self._archive("HEAD", container, path) as response:
-            if response.status_code >= 500:
+        with translated(f"look for {path}"):
+            answer = self._look(container, path)
+            if answer.status >= 500:
                 # An answer to HEAD has no text.
                 raise ContainerFileError(f"{path} cannot be read", saw="links in a circle", mend="correct the links")
-            described = response.headers.get("X-Docker-Container-Path-Stat")
+            described = answer.headers.get("x-docker-container-path-stat")
             found: Json = json.loads(base64.b64decode(described)) if described else {}
             return str(found.get("linkTarget") or path)
+
+    def _look(self, container: str, path: str) -> Answer:
+        return self._wire.call("HEAD", path_of("containers", container, "archive"), query={"path": path})
 
     def _archive(
         self, method: str, container: str, path: str, packed: bytes | None = None, **options: str
     ) -> requests.Response:
-        url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container}/archive"
+        api = self._client.api
+        url = f"{api.base_url}/v{api.api_version}/containers/{container}/archive"
         asked = {"path": path, **options}
-        return self._api.request(method, url, params=asked, data=packed, stream=True, timeout=self._api.timeout)
+        answer: requests.Response = api.request(
+            method, url, params=asked, data=packed, stream=True, timeout=CALL_TIMEOUT_S
+        )
+        return answer
 
     def stats(self, container: str) -> Json:
         """Measure once."""
         with translated(f"measure {container}"):
-            found: Json = self._api.stats(container, stream=False)
+            found: Json = self._client.api.stats(container, stream=False)
             return found
 
 
 def _check(response: requests.Response) -> None:
-    """Raise what docker-py raises for an answer that is a refusal."""
-    try:
-        response.raise_for_status()
-    except requests.exceptions.HTTPError as failure:
-        docker.errors.create_api_error_from_http_exception(failure)
+    """Raise if the answer is a refusal."""
+    if response.status_code >= 400:
+        raise AnswerError(response.status_code, message_of(response.content, response.status_code))
 
 
 def _would_replace(kind: str, path: str) -> ContainerFileError:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
-from pytest_dockerkit._engine.builders import ladder
-from pytest_dockerkit._engine.connect import connect, variables_for_command
+from pytest_dockerkit._engine.client import import_behind
+from pytest_dockerkit._engine.connect import connect
 from pytest_dockerkit._engine.containers import Containers
 from pytest_dockerkit._engine.images import Images
 from pytest_dockerkit._engine.networks import Networks, Volumes
 from pytest_dockerkit._engine.translate import translated
 
 if TYPE_CHECKING:
+    import docker
     from docker.models.containers import Container
 
     from pytest_dockerkit._engine.base import Builder
+    from pytest_dockerkit._engine.builders import Ladder
 
 
 class Daemon:
     """A Docker engine that answers.
 
     Attributes:
-        client: docker-py's client, for what has no verb here.
         facts: what the engine says of itself.
-        builder: what builds on it.
     """
 
     def __init__(self, host: str | None = None, context: str | None = None, builder: str = "auto") -> None:
@@ -37,14 +38,35 @@ class Daemon:
         Raises:
             EngineUnavailableError: none answers.
         """
-        self.client, self.facts = connect(host, context)
-        self.images = Images(self.client)
-        self.containers = Containers(self.client)
-        self.networks = Networks(self.client)
-        self.volumes = Volumes(self.client)
-        variables = variables_for_command(host, context)
-        self._ladder = ladder(self.client, self.images, self.facts, variables, builder)
-        self.builder: Builder = self._ladder
+        self._wire, self._client, self.facts, self._variables = connect(host, context)
+        self.images = Images(self._wire, self._client)
+        self.containers = Containers(self._wire, self._client)
+        self.networks = Networks(self._wire)
+        self.volumes = Volumes(self._wire)
+        self._builder = builder
+        self._ladder: Ladder | None = None
+        #: Held while the ladder is made: there is one of it, which knows all that is being built.
+        self._making = threading.Lock()
+
+    @property
+    def client(self) -> docker.DockerClient:
+        """docker-py's client, for what has no verb here; made when it is first asked for."""
+        return self._client.docker
+
+    @property
+    def builder(self) -> Builder:
+        """What builds on it."""
+        with self._making:
+            if self._ladder is None:
+                from pytest_dockerkit._engine.builders import ladder
+
+                self._ladder = ladder(self._client, self.images, self.facts, self._variables, self._builder)
+            return self._ladder
+
+    @staticmethod
+    def import_client_behind() -> None:
+        """Begin to import docker-py in a thread, for when the first command or log is wanted; may be called often."""
+        import_behind()
 
     def docker_container(self, container_id: str) -> Container:
         """Give docker-py's own object for a container."""
@@ -53,5 +75,7 @@ class Daemon:
 
     def close(self) -> None:
         """Close the connections, and end what still builds."""
-        self._ladder.stop()
-        self.client.close()
+        if self._ladder is not None:
+            self._ladder.stop()
+        self._wire.close()
+        self._client.close()

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from pytest_dockerkit._engine.base import tell_nobody
 from pytest_dockerkit._engine.registry import asking, follow
 from pytest_dockerkit._engine.translate import NotOnEngineError, translated
+from pytest_dockerkit._engine.wire import ask, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import docker
-
     from pytest_dockerkit._engine.base import Progress
+    from pytest_dockerkit._engine.client import Client
+    from pytest_dockerkit._engine.wire import Wire
 
 #: The kinds of systems that images are for, and other words for architectures.
 #: Source: containerd/platforms, database.go.
@@ -25,14 +26,15 @@ _ALIASES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "3
 class Images:
     """Verbs on images."""
 
-    def __init__(self, client: docker.DockerClient) -> None:
-        self._api = client.api
+    def __init__(self, wire: Wire, client: Client) -> None:
+        self._wire = wire
+        self._client = client
 
     def find(self, reference: str) -> dict[str, Any] | None:
         """Inspect an image; None if the engine does not have it."""
         try:
             with translated(f"inspect the image {reference}"):
-                found: dict[str, Any] = self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
+                found: dict[str, Any] = ask(self._wire, "GET", path_of("images", reference, "json"))
                 return found
         except NotOnEngineError:
             return None
@@ -40,7 +42,7 @@ class Images:
     def history(self, image_id: str) -> list[dict[str, Any]]:
         """Give the steps that made an image, newest first."""
         with translated(f"read the history of {image_id}"):
-            steps: list[dict[str, Any]] = self._api.history(image_id)  # type: ignore[no-untyped-call]
+            steps: list[dict[str, Any]] = ask(self._wire, "GET", path_of("images", image_id, "history"))
             return steps
 
     def pull(
@@ -58,7 +60,7 @@ class Images:
         """
         repository, tag = _split(reference)
         with asking(f"pull {reference}"):
-            follow(self._api.pull(repository, tag=tag, platform=platform, stream=True, decode=True), tell)
+            follow(self._client.api.pull(repository, tag=tag, platform=platform, stream=True, decode=True), tell)
 
     def push(self, name: str, tell: Callable[[Progress], None] = tell_nobody) -> None:
         """Push an image by a name that it has.
@@ -68,7 +70,7 @@ class Images:
         """
         repository, tag = _split(name)
         with asking(f"push {name}"):
-            follow(self._api.push(repository, tag=tag, stream=True, decode=True), tell)
+            follow(self._client.api.push(repository, tag=tag, stream=True, decode=True), tell)
 
     def registry_digest(self, reference: str) -> str:
         """Ask the registry for the digest that a reference stands for there: of the index, where there is one.
@@ -77,26 +79,26 @@ class Images:
             RefusedError: the registry does not have it.
         """
         with asking(f"ask for the digest of {reference}"):
-            found = self._api.inspect_distribution(reference)  # type: ignore[no-untyped-call]
+            found = self._client.api.inspect_distribution(reference)
             return str(found["Descriptor"]["digest"])
 
     def tag(self, image_id: str, name: str) -> None:
         """Give an image one more name."""
         repository, tag = _split(name)
         with translated(f"tag {image_id} as {name}"):
-            self._api.tag(image_id, repository, tag)
+            ask(self._wire, "POST", path_of("images", image_id, "tag"), query={"repo": repository, "tag": tag})
 
     def commit(self, container: str, name: str, labels: dict[str, str]) -> None:
         """Make an image of a container's file system and settings."""
         changes = [f"LABEL {json.dumps(key)}={json.dumps(value)}" for key, value in labels.items()]
         with translated(f"commit {container}"):
-            self._api.commit(container, repository=name, tag="latest", changes=changes)
+            self._client.api.commit(container, repository=name, tag="latest", changes=changes)
 
     def remove(self, reference: str) -> None:
         """Remove an image's name, and the image if that was its last; one that is gone is no failure."""
         try:
             with translated(f"remove the image {reference}"):
-                self._api.remove_image(reference, force=True)
+                ask(self._wire, "DELETE", path_of("images", reference), query={"force": 1})
         except NotOnEngineError:
             return
 

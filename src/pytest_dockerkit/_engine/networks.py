@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from docker.types import IPAMConfig, IPAMPool
-
 from pytest_dockerkit._engine.translate import ConflictError, NotOnEngineError, translated
+from pytest_dockerkit._engine.wire import ask, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import docker
-
+    from pytest_dockerkit._engine.wire import Wire
     from pytest_dockerkit._spec.mounts import VolumeSpec
     from pytest_dockerkit._spec.network import NetworkSpec
 
@@ -27,51 +25,39 @@ _NO_POOL = (
 class Networks:
     """Verbs on networks; each takes a name or an id."""
 
-    def __init__(self, client: docker.DockerClient) -> None:
-        self._api = client.api
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
 
     def create(self, name: str, spec: NetworkSpec, labels: Mapping[str, str]) -> str:
         """Create a network, and give its id."""
-        options = dict(spec.options)
-        if spec.parent is not None:
-            options["parent"] = spec.parent
+        body = _network_body(name, spec, labels)
         with translated(f"create the network {name}", _NO_POOL):
-            made: Json = self._api.create_network(
-                name,
-                driver=spec.driver,
-                options=options,
-                ipam=_ipam(spec),
-                check_duplicate=True,
-                internal=spec.internal,
-                labels={**spec.labels, **labels},
-                enable_ipv6=spec.ipv6,
-                # A missing key and False are the same to the engine; only swarm knows it.
-                attachable=spec.attachable or None,
-            )
-            return str(made["Id"])
+            return str(ask(self._wire, "POST", "/networks/create", body=body)["Id"])
 
     def inspect(self, network: str) -> Json | None:
         """Say all that the engine knows of it; None if it does not exist."""
         try:
             with translated(f"inspect the network {network}"):
-                found: Json = self._api.inspect_network(network)
+                found: Json = ask(self._wire, "GET", path_of("networks", network))
                 return found
         except NotOnEngineError:
             return None
 
     def connect(self, network: str, container: str, aliases: Sequence[str]) -> None:
         """Connect a container under further names; one that is connected already stays as it is."""
+        body = {"Container": container, "EndpointConfig": {"Aliases": list(aliases)} if aliases else {}}
         try:
             with translated(f"connect {container} to {network}"):
-                self._api.connect_container_to_network(container, network, aliases=list(aliases) or None)
+                ask(self._wire, "POST", path_of("networks", network, "connect"), body=body)
         except ConflictError:  # pragma: no cover - newer engines' word for "already connected"
             return
 
     def disconnect(self, network: str, container: str) -> None:
         """Disconnect a container; one that is not connected is no failure."""
+        body = {"Container": container, "Force": True}
         try:
             with translated(f"disconnect {container} from {network}"):
-                self._api.disconnect_container_from_network(container, network, force=True)
+                ask(self._wire, "POST", path_of("networks", network, "disconnect"), body=body)
         except NotOnEngineError:
             return
 
@@ -84,7 +70,7 @@ class Networks:
             self.disconnect(network, container)
         try:
             with translated(f"remove the network {network}"):
-                self._api.remove_network(network)
+                ask(self._wire, "DELETE", path_of("networks", network))
         except NotOnEngineError:
             return
 
@@ -92,21 +78,25 @@ class Networks:
 class Volumes:
     """Verbs on volumes."""
 
-    def __init__(self, client: docker.DockerClient) -> None:
-        self._api = client.api
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
 
     def create(self, name: str, spec: VolumeSpec, labels: Mapping[str, str]) -> None:
         """Create a volume."""
+        body = {
+            "Name": name,
+            "Driver": spec.driver,
+            "DriverOpts": dict(spec.options),
+            "Labels": {**spec.labels, **labels},
+        }
         with translated(f"create the volume {name}"):
-            self._api.create_volume(
-                name, driver=spec.driver, driver_opts=dict(spec.options), labels={**spec.labels, **labels}
-            )
+            ask(self._wire, "POST", "/volumes/create", body=body)
 
     def inspect(self, name: str) -> Json | None:
         """Say all that the engine knows of it; None if it does not exist."""
         try:
             with translated(f"inspect the volume {name}"):
-                found: Json = self._api.inspect_volume(name)
+                found: Json = ask(self._wire, "GET", path_of("volumes", name))
                 return found
         except NotOnEngineError:
             return None
@@ -115,13 +105,26 @@ class Volumes:
         """Remove it; one that is gone is no failure."""
         try:
             with translated(f"remove the volume {name}"):
-                self._api.remove_volume(name)
+                ask(self._wire, "DELETE", path_of("volumes", name))
         except NotOnEngineError:
             return
 
 
-def _ipam(spec: NetworkSpec) -> IPAMConfig | None:
-    if spec.subnet is None:
-        return None
-    pool = IPAMPool(subnet=spec.subnet, gateway=spec.gateway)
-    return IPAMConfig(pool_configs=[pool])
+def _network_body(name: str, spec: NetworkSpec, labels: Mapping[str, str]) -> Json:
+    body: Json = {
+        "Name": name,
+        "Driver": spec.driver,
+        "Options": dict(spec.options) | ({} if spec.parent is None else {"parent": spec.parent}),
+        # Engines before Docker 25 else make a second network of the same name.
+        "CheckDuplicate": True,
+        "Labels": {**spec.labels, **labels},
+    }
+    if spec.subnet is not None:
+        body["IPAM"] = {"Driver": "default", "Config": [_pool(spec.subnet, spec.gateway)]}
+    # A missing key and False are the same to the engine; only swarm knows the last.
+    flags = {"Internal": spec.internal, "EnableIPv6": spec.ipv6, "Attachable": spec.attachable}
+    return body | {key: True for key, value in flags.items() if value}
+
+
+def _pool(subnet: str, gateway: str | None) -> Json:
+    return {"Subnet": subnet} | ({} if gateway is None else {"Gateway": gateway})

@@ -7,10 +7,8 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import docker.errors
-
 from pytest_dockerkit._engine.base import Progress
-from pytest_dockerkit._engine.translate import translated
+from pytest_dockerkit._engine.translate import of_client, translated
 from pytest_dockerkit.errors import EngineError
 
 if TYPE_CHECKING:
@@ -157,14 +155,18 @@ def asking(doing: str) -> Iterator[None]:
     with translated(doing):
         try:
             yield
-        except docker.errors.APIError as failure:
-            raise refused(read_answer(str(failure.explanation or failure), failure.status_code)) from None
-        except docker.errors.DockerException as failure:
-            if "redentials store" not in str(failure):
-                raise
-            raise refused(Answer(Kind.CREDENTIALS, str(failure))) from None
         except UserWarning as failure:
             # docker-py warns of a helper that is not installed, and tests may take warnings for errors.
+            raise refused(Answer(Kind.CREDENTIALS, str(failure))) from None
+        except Exception as failure:
+            if not of_client(failure):
+                raise
+            from pytest_dockerkit._engine.client_errors import answer_of, is_of_docker
+
+            if (said := answer_of(failure)) is not None:
+                raise refused(read_answer(said.said, said.status)) from None
+            if not is_of_docker(failure) or "redentials store" not in str(failure):
+                raise
             raise refused(Answer(Kind.CREDENTIALS, str(failure))) from None
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import docker.errors
-import requests.exceptions
-import urllib3.exceptions
-
+from pytest_dockerkit._engine.wire import AnswerError, SilenceError
 from pytest_dockerkit.errors import (
     ConflictError,
     ContainerError,
@@ -25,7 +21,7 @@ from pytest_dockerkit.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NOT_FOUND", "NO_CONTAINER", "ConflictError", "NotOnEngineError", "refusal", "translated"]
+__all__ = ["NOT_FOUND", "NO_CONTAINER", "ConflictError", "NotOnEngineError", "of_client", "refusal", "translated"]
 
 #: How engines say that a host port is in use: Docker's allocator, the kernel, and both since Docker 28.
 _PORT_TAKEN = re.compile(
@@ -36,20 +32,14 @@ _PORT_TAKEN = re.compile(
 _NO_PROGRAM = re.compile(r'exec: \\?"(?P<program>[^"\\]+)\\?": (?P<why>[^:]+)')
 NOT_FOUND = 404
 NO_CONTAINER = re.compile(r"No such container: (?P<name>[^\s:]+)")
-_TOO_LONG = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
-#: What is read as it comes is read below requests, whose own exceptions are not raised there.
-_NO_SERVICE = (
-    requests.exceptions.ConnectionError,
-    requests.exceptions.ChunkedEncodingError,
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-    ConnectionError,
-)
+
+#: Whose exceptions docker-py lets out: its own, and those of what it is made of.
+_OF_CLIENT = frozenset({"docker", "requests", "urllib3", "http"})
 
 
 @contextmanager
 def translated(doing: str, mend: str = "") -> Iterator[None]:
-    """Let no exception of docker-py or requests out.
+    """Let no exception of the wire, of docker-py or of requests out.
 
     Args:
         doing: what the engine was asked for, after "the engine could not".
@@ -60,27 +50,29 @@ def translated(doing: str, mend: str = "") -> Iterator[None]:
     except DockerkitError:
         # Some are connection errors too, as EngineUnavailableError.
         raise
-    except docker.errors.APIError as failure:
+    except AnswerError as failure:
         raise refusal(doing, failure, mend) from None
-    except _TOO_LONG as failure:
-        raise EngineError(
-            f"the engine took too long to {doing}",
-            saw=str(failure),
-            mend="look whether the machine is overloaded; `docker info` should answer at once",
-        ) from None
-    except _NO_SERVICE as failure:
-        raise EngineUnavailableError(
-            f"the engine went away while it was to {doing}",
-            saw=str(failure),
-            mend="look whether it still runs: `docker info`",
-        ) from None
-    except docker.errors.DockerException as failure:
-        raise EngineError(f"the engine could not {doing}", saw=str(failure), mend=mend) from None
+    except SilenceError as failure:
+        raise took_too_long(doing, failure) from None
+    except Exception as failure:
+        if of_client(failure):
+            from pytest_dockerkit._engine.client_errors import client_error
+
+            if (error := client_error(doing, failure, mend)) is not None:
+                raise error from None
+        if isinstance(failure, ConnectionError):
+            raise went_away(doing, failure) from None
+        raise
 
 
-def refusal(doing: str, failure: docker.errors.APIError, mend: str = "") -> EngineError | ContainerError:
+def of_client(failure: Exception) -> bool:
+    """Tell whether an exception may come from docker-py, without importing it to see."""
+    return any(each.__module__.partition(".")[0] in _OF_CLIENT for each in type(failure).__mro__)
+
+
+def refusal(doing: str, answer: AnswerError, mend: str = "") -> EngineError | ContainerError:
     """Make our error out of the engine's answer."""
-    said = str(failure.explanation or failure).strip()
+    said = answer.said.strip()
     if taken := _PORT_TAKEN.search(said):
         return PortTakenError(
             f"the host port {taken[1] or taken[2] or taken[3]} is taken",
@@ -93,12 +85,30 @@ def refusal(doing: str, failure: docker.errors.APIError, mend: str = "") -> Engi
             saw=said,
             mend="correct command= or entrypoint=; it has to be in the image, and in its PATH or absolute",
         )
-    if failure.status_code == NOT_FOUND and (gone := NO_CONTAINER.search(said)):
+    if answer.status == NOT_FOUND and (gone := NO_CONTAINER.search(said)):
         return ContainerRemovedError(
             f"container {gone['name']!r} was removed",
             saw=gone[0],
             mend="use it before its `with` block ends, and before remove(); else something else removed it",
         )
     kinds: dict[int | None, type[EngineError]] = {NOT_FOUND: NotOnEngineError, 409: ConflictError}
-    kind = kinds.get(failure.status_code, EngineError)
+    kind = kinds.get(answer.status, EngineError)
     return kind(f"the engine could not {doing}", saw=said, mend=mend or "see the engine's answer above")
+
+
+def took_too_long(doing: str, failure: Exception) -> EngineError:
+    """Make our error for an engine that is silent."""
+    return EngineError(
+        f"the engine took too long to {doing}",
+        saw=str(failure),
+        mend="look whether the machine is overloaded; `docker info` should answer at once",
+    )
+
+
+def went_away(doing: str, failure: Exception) -> EngineUnavailableError:
+    """Make our error for an engine that does not answer."""
+    return EngineUnavailableError(
+        f"the engine went away while it was to {doing}",
+        saw=str(failure),
+        mend="look whether it still runs: `docker info`",
+    )

@@ -31,7 +31,7 @@ from pytest_dockerkit.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pytest_dockerkit._poll import Look
     from pytest_dockerkit._runtime.networks import Network
@@ -271,7 +271,14 @@ class RunningContainer(ContainerAddresses, ContainerFiles):
 
     def remove(self) -> None:
         """Remove it with its unnamed volumes; once it is gone, nothing happens."""
-        self._remove()
+        self._end(self._remove)
+
+    def leave(self, remove: Callable[[], object]) -> None:
+        """Let it be removed by other means, which need not have come to their end."""
+        self._end(remove)
+
+    def _end(self, remove: Callable[[], object]) -> None:
+        remove()
         self.removed = True
         end_all(self.on_removed)
 
@@ -319,8 +326,16 @@ class RunningContainer(ContainerAddresses, ContainerFiles):
         """Make the error that says how it ended."""
         return readiness.death(self, self.state())
 
-    def await_ready(self) -> None:
+    @property
+    def looks_by_itself(self) -> bool:
+        """Whether it is found out whether it is ready without any code of the user's."""
+        return self.spec.wait is None or type(self.spec.wait).__module__ == probes.__name__
+
+    def await_ready(self, go_on: Callable[[], object] | None = None) -> None:
         """Wait as its spec says.
+
+        Args:
+            go_on: called before each look; what it raises ends the wait.
 
         Raises:
             ContainerError: it is not ready in time, or never will be.
@@ -328,8 +343,9 @@ class RunningContainer(ContainerAddresses, ContainerFiles):
         self._watch = HealthWatch(self._engine, self.id)
         self.refresh()
         probe = self.spec.wait if self.spec.wait is not None else readiness.default_probe(self)
-        readiness.wait(self, probe, self.spec.timeout_s)
+        readiness.wait(self, probe, self.spec.timeout_s, go_on)
         self.refresh()
+        self.awaited = True
 
     def _followed(self) -> Iterator[bytes]:
         passed = 0

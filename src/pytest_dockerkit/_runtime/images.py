@@ -173,7 +173,7 @@ class Image(ImageHandle):
     def _opened(self) -> Iterator[str]:
         """Give a container of it that is never started: the engine reads files in those as well."""
         spec = ContainerSpec(image=self, command=["never-started"], network="none")
-        with self._session.created(spec, self, alias="look") as container:
+        with self._session.starter.created(spec, self, alias="look") as container:
             yield container
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._names import check_alias, slug
 from pytest_dockerkit._runtime.scope import ScopeInstance, end_all
+from pytest_dockerkit._runtime.starting import Wanted
 from pytest_dockerkit._spec.container import ContainerSpec, make_spec, spec_from
 from pytest_dockerkit._spec.image import ImageRequest, ImageSpec, check_image
 from pytest_dockerkit._spec.mounts import VolumeSpec
@@ -110,9 +111,7 @@ class Kit:
         volumes = ScopeInstance("kit", f"kit volumes {test}", self._scope.at_end)
         container = group.run(
             lambda: self._session.run(
-                wanted.anchored(base),
-                group.scope,
-                alias=alias,
+                Wanted(wanted.anchored(base), group.scope, alias, per_worker=True),
                 peers=peers,
                 volumes_scope=volumes,
                 at_end=self._scope.at_end,

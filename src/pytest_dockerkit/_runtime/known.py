@@ -63,6 +63,10 @@ class KnownContainer(ContainerHandle):
         self._networks = list(networks)
         self._watch = HealthWatch(engine, container_id)
         self.removed = False
+        #: Whether it has been waited for until it was ready.
+        self.awaited = False
+        #: Whether it is one test's alone, so that all that it has said is of that test, also what it said before.
+        self.of_one_test = False
         #: Whether it was sent a signal through this handle: then that is why it has ended.
         self.stopped_by_us = False
         #: What it was when its `with` block ended with an exception.

@@ -73,11 +73,21 @@ class Network(NetworkHandle):
         if self._remove is not None:
             self._remove()
 
-    def is_gone(self) -> None:
-        """Note that it was removed: the containers that had joined it have one network less."""
+    def is_gone(self) -> list[str]:
+        """Note that it was removed, or left to others: the containers that had joined it have one network less.
+
+        Returns:
+            the ids of those containers.
+        """
+        joined = [container.id for container in self._joined]
         for container in self._joined:
             container.forget(self)
         self._joined.clear()
+        return joined
+
+    def anew(self) -> Network:
+        """Give another handle of it, that knows nothing of who was in it."""
+        return Network(self._engine, self._facts, self._remove)
 
     def __enter__(self) -> Self:
         return self

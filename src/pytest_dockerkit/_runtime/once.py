@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_dockerkit._runtime.clock import engine_time
 from pytest_dockerkit._runtime.results import RunResult
 from pytest_dockerkit._runtime.scope import ScopeInstance, end_all
+from pytest_dockerkit._runtime.starting import Wanted
 from pytest_dockerkit._spec.container import make_spec
 from pytest_dockerkit._units import show_seconds
 from pytest_dockerkit.errors import ExecTimeoutError, NotReadyError
@@ -30,7 +31,7 @@ def run(session: Session, image: Image, command: str | Sequence[str] | None, fie
     endings: list[Callable[[], object]] = []
     scope = ScopeInstance("run", f"run of {image.id}, {id(endings)}", endings.append)
     try:
-        container = session.run(spec, scope, alias=spec.name or "run")
+        container = session.run(Wanted(spec, scope, spec.name or "run"))
         stdout = session.engine.containers.logs(container.id, stderr=False)
         stderr = session.engine.containers.logs(container.id, stdout=False)
         state = container.seen["State"]

@@ -18,6 +18,8 @@ from pytest_dockerkit.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._spec.probe import Probe
 
@@ -49,8 +51,16 @@ def default_probe(container: RunningContainer) -> Probe:
     return probes.running()
 
 
-def wait(container: RunningContainer, probe: Probe, timeout_s: float) -> None:
+def wait(
+    container: RunningContainer, probe: Probe, timeout_s: float, go_on: Callable[[], object] | None = None
+) -> None:
     """Wait until the probe is satisfied.
+
+    Args:
+        container: which.
+        probe: what looks at it.
+        timeout_s: how long.
+        go_on: called before each look; what it raises ends the wait.
 
     Raises:
         NotReadyError: it was not within `timeout_s` seconds.
@@ -61,6 +71,8 @@ def wait(container: RunningContainer, probe: Probe, timeout_s: float) -> None:
     may_end = getattr(probe, "allows_exit", False)
 
     def look() -> Look:
+        if go_on is not None:
+            go_on()
         facts = container.refresh()
         if not may_end:
             _refuse_dead(container, facts["State"])

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pytest_dockerkit._engine.body import container_body
 from pytest_dockerkit._engine.builders import build_with
 from pytest_dockerkit._engine.daemon import Daemon
-from pytest_dockerkit._names import NAME_LABEL, RUN_LABEL, object_name
+from pytest_dockerkit._names import RUN_LABEL
 from pytest_dockerkit._runtime import ledger, once
-from pytest_dockerkit._runtime.handles import RunningContainer
-from pytest_dockerkit._runtime.images import Image
+from pytest_dockerkit._runtime.ahead import Ahead
 from pytest_dockerkit._runtime.ledger import Ledger
 from pytest_dockerkit._runtime.progress import Tasks
+from pytest_dockerkit._runtime.removals import Removals, undo, undo_side_by_side
+from pytest_dockerkit._runtime.starting import Means, NotProvidedError, Starter
 from pytest_dockerkit._runtime.store import ImageStore
-from pytest_dockerkit._runtime.surroundings import Surroundings, introduce
-from pytest_dockerkit._runtime.transfer import put_files
-from pytest_dockerkit._spec.container import ContainerSpec
-from pytest_dockerkit.errors import DockerkitError, EngineUnavailableError, SpecError, TeardownError
+from pytest_dockerkit._runtime.surroundings import Surroundings
+from pytest_dockerkit.errors import DockerkitError, EngineUnavailableError, TeardownError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pytest_dockerkit._engine.base import Builder, BuildRequest
-    from pytest_dockerkit._runtime.networks import Network
+    from pytest_dockerkit._runtime.handles import RunningContainer
+    from pytest_dockerkit._runtime.images import Image
+    from pytest_dockerkit._runtime.ledger import Entry
     from pytest_dockerkit._runtime.results import RunResult
     from pytest_dockerkit._runtime.scope import ScopeInstance
     from pytest_dockerkit._runtime.settings import Settings
+    from pytest_dockerkit._runtime.starting import Wanted
+    from pytest_dockerkit._spec.container import ContainerSpec
 
 
 class Listener(Protocol):
@@ -59,6 +60,9 @@ class Session:
         images: the shared image cache.
         progress: what is being built and pulled; nobody is shown it, unless another is set.
         surroundings: the networks and volumes.
+        removals: what removes them, and the containers.
+        starter: what starts containers.
+        ahead: the containers that are made before their tests.
     """
 
     def __init__(self, settings: Settings, run_id: str, process: str, listener: Listener) -> None:
@@ -67,6 +71,9 @@ class Session:
         self.images = ImageStore(self)
         self.progress = Tasks()
         self.surroundings = Surroundings(self)
+        self.removals = Removals(self)
+        self.starter = Starter(self)
+        self.ahead = Ahead(self)
         self.process = process
         self._listener = listener
         self._unavailable: EngineUnavailableError | None = None
@@ -136,22 +143,16 @@ class Session:
 
     def run(
         self,
-        spec: ContainerSpec,
-        scope: ScopeInstance,
+        wanted: Wanted,
         *,
-        alias: str,
-        group: object = "",
-        peers: Iterable[RunningContainer] = (),
+        peers: Sequence[RunningContainer] = (),
         volumes_scope: ScopeInstance | None = None,
         at_end: Callable[[Callable[[], object]], object] | None = None,
     ) -> RunningContainer:
-        """Start a container and wait until it is ready.
+        """Give a container that is ready: one that was made ahead of its test, or one that is started now.
 
         Args:
-            spec: what is wanted, anchored and without fixtures.
-            scope: for how long it is kept, and the networks and volumes that it names.
-            alias: what others find it by.
-            group: within the scope, containers of one group share their isolated network.
+            wanted: what is wanted, and for how long.
             peers: containers of the same test; it reaches them, and they it, by name.
             volumes_scope: for how long the volumes are kept, where that is longer.
             at_end: takes the container's removal, where it ends sooner than its networks.
@@ -159,123 +160,35 @@ class Session:
         Raises:
             DockerkitError: it cannot be had; whatever was made of it is removed.
         """
-        made: list[RunningContainer] = []
-        name = object_name(self.run_id, alias)
-
-        def remove() -> None:
-            if made:
-                made[0].remove()
-            else:
-                self.remove("container", name)
-
+        means = Means(at_end or wanted.scope.at_end, peers, volumes_scope)
         try:
-            spec = self._listener.wanted(spec)
-            image = self.images.get(spec.image, pull=spec.pull, platform=spec.platform)
-            baked = spec.files_in_root if spec.read_only else {}
-            source = self._with_files(spec, baked, image, scope, alias) if baked else image
-            networks = [self.surroundings.network_for(each, scope, group) for each in spec.networks]
-            volumes = self.surroundings.volumes_for(spec, volumes_scope or scope, group)
-            introduce(peers, spec, networks)
-            # Before it is made, so that no interruption falls in between; the networks were before, and end later.
-            (at_end or scope.at_end)(remove)
-            container_id = self._create(spec, source, name, alias, networks, volumes)
-            put_files(self.engine, container_id, {key: spec.files[key] for key in spec.files if key not in baked})
-            made.append(self._start(spec, image, container_id, name, alias, networks))
-            made[0].await_ready()
-            self._listener.ready(made[0])
-        except BaseException as failure:
-            try:
-                remove()
-            finally:
-                if isinstance(failure, DockerkitError):
-                    self._listener.failed(spec, failure)
+            container = self.ahead.take(wanted, means) or self.provide(wanted, means)
+        except NotProvidedError as failure:
+            self._listener.failed(failure.spec, failure.cause)
+            raise failure.cause from None
+        container.of_one_test = wanted.scope.scope == "function"
+        try:
+            self._listener.ready(container)
+        except BaseException:
+            container.remove()
             raise
-        return made[0]
+        return container
+
+    def provide(self, wanted: Wanted, means: Means) -> RunningContainer:
+        """Start a container, or what plugins put in its place; its listeners are not told yet.
+
+        Raises:
+            NotProvidedError: it cannot be had.
+        """
+        spec = self._listener.wanted(wanted.spec)
+        try:
+            return self.starter.start(wanted, spec, means)
+        except DockerkitError as failure:
+            raise NotProvidedError(spec, failure) from None
 
     def run_once(self, image: Image, command: str | Sequence[str] | None, fields: Mapping[str, Any]) -> RunResult:
         """Run a container to its end, and remove it; see `Image.run`."""
         return once.run(self, image, command, fields)
-
-    @contextmanager
-    def created(self, spec: ContainerSpec, image: Image, alias: str) -> Iterator[str]:
-        """Give a container that was made and not started; it is removed at the end of the block."""
-        name = object_name(self.run_id, alias)
-        try:
-            yield self._create(spec, image, name, alias, [self.surroundings.handle("none", None)], {})
-        finally:
-            self.remove("container", name)
-
-    def _create(
-        self,
-        spec: ContainerSpec,
-        image: Image,
-        name: str,
-        alias: str,
-        networks: Sequence[Network],
-        volumes: Mapping[str, str],
-    ) -> str:
-        if spec.secrets:
-            raise SpecError(
-                "secrets= is not there yet in this version",
-                saw=f"secrets={list(spec.secrets)}",
-                mend="files= for values that need not be kept",
-            )
-        names = list(dict.fromkeys([alias, *spec.aliases]))
-        body = container_body(
-            spec,
-            image_id=image.id,
-            labels={**self.labels, NAME_LABEL: alias},
-            network=networks[0].name,
-            aliases=names if networks[0].has_names else [],
-            volumes=volumes,
-            start_interval=self.engine.facts.start_interval,
-        )
-        self.ledger.making("container", name)
-        container_id = self.engine.containers.create(name, body, spec.platform)
-        for network in networks[1:]:
-            self.engine.networks.connect(network.name, container_id, names if network.has_names else [])
-        return container_id
-
-    def _start(
-        self,
-        spec: ContainerSpec,
-        image: Image,
-        container_id: str,
-        name: str,
-        alias: str,
-        networks: Sequence[Network],
-    ) -> RunningContainer:
-        self.engine.containers.start(container_id)
-        self.note("started", name)
-        return RunningContainer(
-            self.engine,
-            spec,
-            image,
-            container_id=container_id,
-            name=name,
-            alias=alias,
-            networks=networks,
-            remove=lambda: self.remove("container", name),
-        )
-
-    def _with_files(
-        self,
-        spec: ContainerSpec,
-        content: Mapping[str, str | bytes | Path],
-        image: Image,
-        scope: ScopeInstance,
-        alias: str,
-    ) -> Image:
-        """Make an image with the files in it: into a read-only root the engine copies none."""
-        name = object_name(self.run_id, f"{alias}-files").lower()
-        # The command stays in the image that is made, so that it has to be the right one.
-        plain = ContainerSpec(image=image, command=spec.command, entrypoint=spec.entrypoint, network="none")
-        with self.created(plain, image, f"{alias}-files") as container:
-            put_files(self.engine, container, content)
-            scope.at_end(lambda: self.remove("image", name))
-            self.ledger.making("image", name)
-            self.engine.images.commit(container, name, self.labels)
-        return Image(self, self.engine.images.find(name) or {}, name, cached=False)
 
     # What is remembered
 
@@ -294,24 +207,30 @@ class Session:
             undo(self.engine, kind, name)
             self.ledger.gone(kind, name)
 
+    def end(self) -> None:
+        """Stop what is made ahead, and wait until all is removed that is to be by now."""
+        self.removals.ending = True
+        self.ahead.stop()
+        self.surroundings.idle.remove_all()
+        self.removals.settle()
+        self.removals.close()
+
     def undo_all(self) -> None:
-        """Remove all that any process of the run has made and left, newest first.
+        """Remove all that any process of the run has made and left.
 
         Raises:
             TeardownError: something could not be removed; all the rest was.
         """
-        failures: list[str] = []
-        for entry in ledger.open_entries(ledger.read(self.directory)):
-            try:
-                undo(self.engine, entry.kind, entry.name)
-            except DockerkitError as failure:
-                failures.append(f"{entry.kind} {entry.name}: {failure.what}: {failure.saw}")
-            else:
-                self.ledger.gone(entry.kind, entry.name)
+
+        def remove(entry: Entry) -> None:
+            undo(self.engine, entry.kind, entry.name)
+            self.ledger.gone(entry.kind, entry.name)
+
+        failures = undo_side_by_side(ledger.open_entries(ledger.read(self.directory)), remove)
         if failures:
             raise TeardownError(
                 "something could not be removed",
-                saw="\n".join(failures),
+                saw="\n".join(f"{each.kind} {each.name}: {why.what}: {why.saw}" for each, why in failures.items()),
                 mend="remove by hand what is named above: docker rm -f, docker network rm, docker volume rm",
             )
 
@@ -330,13 +249,3 @@ class Session:
         if "_engine" in self.__dict__:
             self._engine.close()
 
-
-def undo(engine: Daemon, kind: str, name: str) -> None:
-    """Remove one thing; one that is gone is no failure."""
-    verbs: dict[str, Callable[[str], None]] = {
-        "container": engine.containers.remove,
-        "network": engine.networks.remove,
-        "volume": engine.volumes.remove,
-        "image": engine.images.remove,
-    }
-    verbs[kind](name)

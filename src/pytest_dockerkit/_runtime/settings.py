@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: What a file has in it that may have our table, also by a wrong name.
 _OUR_TABLE = re.compile(rb"pytest_dockerkit|tool\s*\.\s*[\"']?pytest-dockerkit")
 
+#: Where networks have their subnets from: 256 subnets of 253 containers each. Decision 21 has the reasons.
+DEFAULT_SUBNETS = "base=10.213.0.0/16,size=24"
+
 #: What the setting of the mirrors should look like.
 _MIRRORS = "docker.io=mirror.example.com/hub; several are separated by spaces"
 
@@ -57,6 +60,8 @@ class Settings:
         mirrors: registries that are asked before another, each with what it stands for: ("docker.io", "host/path").
         image_registry: where built images are shared between machines, or None.
         image_push: whether what was built is pushed there.
+        subnets: the pools that networks have their subnets from, in the form of Docker's `--default-address-pool`;
+            `engine` leaves the choice to the engine.
         lock_file: where the digests of images are written down, or None.
         images: the images that the project declares, by name.
         state_dir: where ledgers and locks are kept.
@@ -70,6 +75,7 @@ class Settings:
     mirrors: tuple[tuple[str, str], ...] = ()
     image_registry: str | None = None
     image_push: bool = False
+    subnets: str = DEFAULT_SUBNETS
     lock_file: Path | None = None
     images: Declared = field(default_factory=FrozenMapping)
     state_dir: Path = field(default_factory=state_dir)
@@ -149,6 +155,21 @@ def read_image_registry(text: str | None) -> str | None:
     return check_place(
         "dockerkit_image_registry", text.strip().rstrip("/"), "registry.example.com/ci", path_needed=True
     )
+
+
+def read_subnets(text: str | None) -> str:
+    """Check the setting of the subnets: `base=10.213.0.0/16,size=24`, several separated by spaces, or `engine`.
+
+    Raises:
+        SpecError: a part is malformed.
+    """
+    # Every run comes by here.
+    if text is None or not text.strip():
+        return DEFAULT_SUBNETS
+    from pytest_dockerkit._spec.subnets import parse_pools
+
+    parse_pools(text)
+    return text.strip()
 
 
 def declared_images(project: Path, environment: Mapping[str, str] = os.environ) -> Declared:

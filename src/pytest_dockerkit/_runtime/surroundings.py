@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._names import object_name
+from pytest_dockerkit._runtime.idle_networks import IdleNetworks
 from pytest_dockerkit._runtime.networks import Network, Volume
 from pytest_dockerkit._spec.mounts import VolumeSpec
 from pytest_dockerkit._spec.network import BUILT_IN, INTERNAL, ISOLATED, NetworkSpec
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.scope import ScopeInstance
     from pytest_dockerkit._runtime.session import Session
+    from pytest_dockerkit._runtime.starting import Wanted
     from pytest_dockerkit._spec.container import ContainerSpec
     from pytest_dockerkit._spec.network import NetworkRequest
 
@@ -27,41 +31,61 @@ class Surroundings:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        # Tests may start containers from several threads; what they share is made once.
-        self._making = threading.RLock()
+        self._lock = threading.Lock()
+        #: What containers share is made once, though tests and what runs ahead of them ask from several threads.
+        self._making: defaultdict[tuple[object, ...], threading.RLock] = defaultdict(threading.RLock)
         self._networks: dict[tuple[object, ...], Network] = {}
-        self._made_networks = 0
         self._volumes: dict[tuple[object, ...], Volume] = {}
+        self.idle = IdleNetworks(session)
 
     def network(self, spec: NetworkSpec, scope: ScopeInstance, alias: str = "net") -> Network:
         """Make a network; at the end of the scope it is removed."""
-        # Docker takes the gateway, and with it the published ports, from the network whose name sorts first: a
-        # container that joins a later one keeps its ports. Source: moby, libnetwork, endpoint.Less.
-        self._made_networks += 1
-        name = object_name(self._session.run_id, f"{self._made_networks:06}-{alias}")
+        name = self._network_name(alias)
         made: list[Network] = []
 
-        def remove() -> None:
-            self._session.remove("network", name)
+        def end() -> None:
+            self._session.removals.at_scope_end("network", name)
             for network in made:
                 network.is_gone()
 
-        scope.at_end(remove)
+        scope.at_end(end)
+        made.append(self._create(name, spec))
+        return made[0]
+
+    def _network_name(self, alias: str) -> str:
+        # Docker takes the gateway, and with it the published ports, from the network whose name sorts first: a
+        # container that joins a later one keeps its ports. Source: moby, libnetwork, endpoint.Less.
+        return object_name(self._session.run_id, f"{time.time_ns() // 1_000_000:x}-{alias}")
+
+    def _create(self, name: str, spec: NetworkSpec) -> Network:
         self._session.ledger.making("network", name)
         self._session.engine.networks.create(name, spec, self._session.labels)
-        made.append(self.handle(name, remove))
-        return made[0]
+        return self.handle(name, lambda: self._remove(name))
+
+    def _remove(self, name: str) -> None:
+        self._session.removals.settle(containers=True)
+        self._session.remove("network", name)
 
     def volume(self, spec: VolumeSpec, scope: ScopeInstance, alias: str = "volume") -> Volume:
         """Make a volume; at the end of the scope it is removed."""
         name = object_name(self._session.run_id, alias)
-        scope.at_end(lambda: self._session.remove("volume", name))
+
+        def remove() -> None:
+            self._session.removals.settle(containers=True)
+            self._session.remove("volume", name)
+
+        scope.at_end(lambda: self._session.removals.at_scope_end("volume", name))
         self._session.ledger.making("volume", name)
         self._session.engine.volumes.create(name, spec, self._session.labels)
-        return Volume(self._session.engine, name, lambda: self._session.remove("volume", name))
+        return Volume(self._session.engine, name, remove)
 
-    def network_for(self, request: NetworkRequest, scope: ScopeInstance, group: object) -> Network:
+    def network_for(self, request: NetworkRequest, wanted: Wanted, after: Iterable[str] = ()) -> Network:
         """Give the network that a spec names; one that it describes is made once for a group of a scope.
+
+        Args:
+            request: the network.
+            wanted: the container that is to be in it.
+            after: the names of networks of others that are to join it.
 
         Raises:
             SpecError: it does not exist, or is of another kind.
@@ -70,20 +94,35 @@ class Surroundings:
             return request
         if isinstance(request, External) or request in BUILT_IN:
             return self.handle(request.name if isinstance(request, External) else str(request), None)
-        if request in (ISOLATED, INTERNAL):
-            request = NetworkSpec(internal=request == INTERNAL)
-        if not isinstance(request, NetworkSpec):
+        if request not in (ISOLATED, INTERNAL) and not isinstance(request, NetworkSpec):
             raise SpecError(
                 "a network of another kind was given", saw=repr(request), mend="a NetworkSpec or a fixture"
             )
-        key = (scope.key, group, request)
-        with self._making:
+        key = (wanted.scope.key, wanted.group, request)
+        with self._one_at_a_time(key):
             if key not in self._networks:
                 # Forgotten before it is removed, since what is registered last is done first.
-                network = self.network(request, scope)
-                scope.at_end(lambda: self._networks.pop(key, None))
+                if isinstance(request, NetworkSpec):
+                    network = self.network(request, wanted.scope)
+                else:
+                    network = self._isolated(NetworkSpec(internal=request == INTERNAL), wanted.scope, after)
+                wanted.scope.at_end(lambda: self._networks.pop(key, None))
                 self._networks[key] = network
             return self._networks[key]
+
+    def known(self, request: str, wanted: Wanted) -> Network | None:
+        """Give the network that was made for a group of a scope; None if there is none yet."""
+        return self._networks.get((wanted.scope.key, wanted.group, request))
+
+    def _isolated(self, spec: NetworkSpec, scope: ScopeInstance, after: Iterable[str]) -> Network:
+        """Give a network that nobody is in; at the end of the scope it is free for others."""
+        network = self.idle.take(spec, after) or self._create(self._network_name("net"), spec)
+        scope.at_end(lambda: self.idle.give_back(spec, network))
+        return network
+
+    def _one_at_a_time(self, key: tuple[object, ...]) -> threading.RLock:
+        with self._lock:
+            return self._making[key]
 
     def handle(self, name: str, remove: Callable[[], None] | None) -> Network:
         """Give the handle of a network that is there.
@@ -125,12 +164,22 @@ class Surroundings:
 
     def _named_volume(self, name: str, scope: ScopeInstance, group: object) -> str:
         key = (scope.key, group, name)
-        with self._making:
+        with self._one_at_a_time(key):
             if key not in self._volumes:
                 volume = self.volume(VolumeSpec(), scope, name)
                 scope.at_end(lambda: self._volumes.pop(key, None))
                 self._volumes[key] = volume
             return self._volumes[key].name
+
+
+def strangers(
+    peers: Iterable[RunningContainer], wanted: Wanted, surroundings: Surroundings
+) -> list[RunningContainer]:
+    """Give those of a test's containers that `introduce` would have let a wanted one know, and that it does not."""
+    if ISOLATED not in wanted.spec.networks:
+        return []
+    network = surroundings.known(ISOLATED, wanted)
+    return [each for each in peers if ISOLATED in each.spec.networks and network not in each.networks]
 
 
 def introduce(peers: Iterable[RunningContainer], spec: ContainerSpec, networks: Sequence[Network]) -> None:

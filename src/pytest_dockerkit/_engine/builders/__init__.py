@@ -14,9 +14,8 @@ from pytest_dockerkit._engine.builders.post import Post
 from pytest_dockerkit.errors import CapabilityError, EngineError
 
 if TYPE_CHECKING:
-    import docker
-
     from pytest_dockerkit._engine.base import Builder, BuildRequest, EngineFacts
+    from pytest_dockerkit._engine.client import Client
     from pytest_dockerkit._engine.images import Images
 
 __all__ = ["Ladder", "build_with", "ladder"]
@@ -43,7 +42,7 @@ class Rung(Protocol):
 
 
 def ladder(
-    client: docker.DockerClient, images: Images, facts: EngineFacts, variables: Mapping[str, str], only: str = "auto"
+    client: Client, images: Images, facts: EngineFacts, variables: Mapping[str, str], only: str = "auto"
 ) -> Ladder:
     """Make the ladder of an engine; nothing is asked or looked for yet.
 

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
-import docker.errors
-
 from pytest_dockerkit._engine.builders import needs
 from pytest_dockerkit._engine.builders.failure import Failure, failed
 from pytest_dockerkit._engine.translate import translated
 
 if TYPE_CHECKING:
     from pytest_dockerkit._engine.base import BuildRequest
+    from pytest_dockerkit._engine.client import Client
 
 #: How much of the context is handed to the connection at a time, in bytes.
 _PIECE_BYTES = 1024 * 1024
@@ -23,8 +22,8 @@ _PIECE_BYTES = 1024 * 1024
 class Post:
     """Asks an engine to build."""
 
-    def __init__(self, client: docker.DockerClient) -> None:
-        self._api: Any = client.api
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def __call__(
         self, request: BuildRequest, packed: IO[bytes], *, version: str, args: Mapping[str, str]
@@ -41,18 +40,22 @@ class Post:
             BuildError: it refuses the request.
             EngineError: it went away, or took too long.
         """
+        import docker.errors
+
+        with translated(f"build {request.title}"):
+            api: Any = self._client.api
         headers = {"Content-Type": "application/x-tar"}
         if version == "1":
             # The credentials of all registries, as docker-py's own build() sends them; that one can neither ask for
             # BuildKit nor read its answer. BuildKit does not look at them: it asks a session. A helper that fails is
             # no failure of a build that may need none, as for the command line.
             with suppress(docker.errors.DockerException, UserWarning):
-                self._api._set_auth_headers(headers)  # noqa: SLF001
-        proxies = self._api._proxy_configs.get_environment()  # noqa: SLF001
+                api._set_auth_headers(headers)  # noqa: SLF001
+        proxies = api._proxy_configs.get_environment()  # noqa: SLF001
         params = self._params(request, version, {**proxies, **args})
         with translated(f"build {request.title}"):
-            response = self._api.post(
-                f"{self._api.base_url}/v{self._api.api_version}/build",
+            response = api.post(
+                f"{api.base_url}/v{api.api_version}/build",
                 params=params,
                 # In pieces: requests would ask for the file's number, and so force it onto the disk.
                 data=iter(lambda: packed.read(_PIECE_BYTES), b""),

@@ -1,0 +1,8 @@
+import pytest
+from bench.suite import TESTS, answer
+from conftest import url
+
+
+@pytest.mark.parametrize("number", range(TESTS))
+def test_it(shared, number):
+    answer(url(shared))

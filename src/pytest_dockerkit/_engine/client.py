@@ -1,0 +1,108 @@
+"""docker-py's client, which takes 60 ms to import: made when something needs it, and not before."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from pytest_dockerkit._engine.answers import Answer
+from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, written
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import docker
+    from docker.api import APIClient
+
+    from pytest_dockerkit._engine.wire import Query
+
+
+class Client:
+    """Makes docker-py's client, once, for whichever thread comes first."""
+
+    def __init__(self, options: Mapping[str, Any], version: str) -> None:
+        """Nothing is imported yet.
+
+        Args:
+            options: what docker-py is told of the engine.
+            version: the API that is spoken; it is known, so that docker-py need not ask.
+        """
+        self._options = options
+        self._version = version
+        self._made: docker.DockerClient | None = None
+        self._making = threading.Lock()
+
+    @property
+    def docker(self) -> docker.DockerClient:
+        """docker-py's client."""
+        with self._making:
+            if self._made is None:
+                import docker
+
+                self._made = docker.DockerClient(version=self._version, timeout=CALL_TIMEOUT_S, **self._options)
+            return self._made
+
+    @property
+    def api(self) -> APIClient:
+        """docker-py's low-level client."""
+        return self.docker.api
+
+    def close(self) -> None:
+        """Close its connections, if it was ever made."""
+        if self._made is not None:
+            self._made.close()
+
+
+class ClientWire:
+    """The wire to all other engines, over docker-py's connections: TCP, TLS, ssh, named pipes."""
+
+    def __init__(self, client: Client, headers: Mapping[str, str], prefix: str) -> None:
+        self.prefix = prefix
+        self._client = client
+        self._headers = headers
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Any = None,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> Answer:
+        """Ask, and give the answer, whatever it is; docker-py's exceptions come out."""
+        api = self._client.api
+        request = written(self.prefix, path, query, body, self._headers)
+        said = api.request(
+            method,
+            f"{api.base_url}{request.target}",
+            data=request.body,
+            headers=dict(request.headers),
+            timeout=timeout_s,
+            allow_redirects=False,
+        )
+        return Answer(said.status_code, {key.lower(): value for key, value in said.headers.items()}, said.content)
+
+    def close(self) -> None:
+        """Leave the connections to the client, whose they are."""
+
+
+def import_behind() -> None:
+    """Begin to import docker-py in a thread, so that it is there when it is needed; may be called often."""
+    if "docker" not in sys.modules and not _BEGUN.is_set():
+        _BEGUN.set()
+        # As it ends there are no more threads to be had.
+        with suppress(RuntimeError):
+            # A daemon: a run that ends first does not wait for what it never needed.
+            threading.Thread(target=_import, name="pytest-dockerkit imports docker", daemon=True).start()
+
+
+_BEGUN = threading.Event()
+
+
+def _import() -> None:
+    # Whoever needs it imports it again, and hears then what is wrong with it.
+    with suppress(BaseException):
+        import docker  # noqa: F401

@@ -1,0 +1,38 @@
+"""What engines say when a network cannot have the addresses that it was to have."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_dockerkit.errors import EngineError
+
+#: Docker's allocator (403; since 23.0 with "invalid pool request: " before it), its bridge driver (403), and its
+#: allocator once more where the gateway is in use; Podman with netavark and with CNI (500). Seen: Docker 20.10.24 and
+#: 28.5.2. Source of the others: moby, libnetwork, drivers/bridge; containers/common, libnetwork/internal/util.
+_TAKEN = re.compile(
+    r"Pool overlaps with other one on this address space"
+    r"|networks have overlapping IPv4"
+    r"|failed to allocate gateway .*Address already in use"
+    r"|subnet \S+ is already used on the host or by another config"
+    r"|is being used by a network interface"
+    r"|is already being used by a cni configuration"
+)
+#: Docker until 26 (404) and from 27 on (400); Podman (500). Seen: Docker 20.10.24 and 28.5.2. Source of Podman's:
+#: containers/common, libnetwork/internal/util.
+_NONE_LEFT = re.compile(
+    r"could not find an available, non-overlapping IPv4 address pool among the defaults"
+    r"|all predefined address pools have been fully subnetted"
+    r"|could not find free subnet from subnet pools"
+)
+
+
+def subnet_taken(error: EngineError) -> bool:
+    """Tell whether the engine refused a network since something else has the addresses of its subnet."""
+    return _TAKEN.search(error.saw) is not None
+
+
+def no_subnet_left(error: EngineError) -> bool:
+    """Tell whether the engine, which was to choose the addresses by itself, has none left."""
+    return _NONE_LEFT.search(error.saw) is not None

@@ -1,0 +1,83 @@
+"""Isolated networks that nobody is in: to make and to remove one costs more than a container."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from pytest_dockerkit.errors import DockerkitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pytest_dockerkit._runtime.networks import Network
+    from pytest_dockerkit._runtime.session import Session
+    from pytest_dockerkit._spec.network import NetworkSpec
+
+
+class IdleNetworks:
+    """The networks of one process that one test has left and the next may have.
+
+    Attributes:
+        still_wanted: tells how many networks the tests to come may want at once; None where that is not known.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.still_wanted: Callable[[], int | None] = lambda: None
+        self._session = session
+        self._lock = threading.Lock()
+        self._idle: list[tuple[NetworkSpec, Network]] = []
+
+    def take(self, spec: NetworkSpec, after: Iterable[str] = ()) -> Network | None:
+        """Give a network that nobody is in, with a handle of its own; None if there is none.
+
+        Args:
+            spec: of what kind.
+            after: the networks of containers that will join it: its name has to sort behind theirs.
+        """
+        first = max(after, default="")
+        with self._lock:
+            for place, (kind, network) in enumerate(self._idle):
+                if kind == spec and network.name > first:
+                    del self._idle[place]
+                    return network.anew()
+        return None
+
+    def give_back(self, spec: NetworkSpec, network: Network) -> None:
+        """Take a network whose containers are gone, or are to go by now."""
+        joined = network.is_gone()
+        if self._session.removals.ending:
+            self._session.removals.later("network", network.name)
+        else:
+            self._session.removals.after_containers(lambda: self._keep(spec, network, joined))
+
+    def remove_all(self) -> None:
+        """Remove those that are kept, behind what comes next."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for _, network in idle:
+            self._session.removals.later("network", network.name)
+
+    def _keep(self, spec: NetworkSpec, network: Network, joined: Iterable[str]) -> None:
+        """Keep it for the next, if it is as new; else remove it."""
+        if not self._session.ledger.is_open("network", network.name):
+            return
+        try:
+            if self._is_wanted() and self._is_empty(network, joined):
+                with self._lock:
+                    self._idle.append((spec, network))
+                return
+        except DockerkitError:
+            # The engine has its reasons; the next test gets another.
+            pass
+        self._session.remove("network", network.name)
+
+    def _is_wanted(self) -> bool:
+        wanted = self.still_wanted()
+        return not self._session.removals.ending and (wanted is None or len(self._idle) < wanted)
+
+    def _is_empty(self, network: Network, joined: Iterable[str]) -> bool:
+        for container in joined:
+            self._session.engine.networks.disconnect(network.name, container)
+        facts = network.inspect()
+        return bool(facts) and not facts.get("Containers")

@@ -1,0 +1,232 @@
+"""Starting containers: from a spec that is asked for to a container that is ready."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_dockerkit._engine.body import container_body
+from pytest_dockerkit._names import NAME_LABEL, object_name
+from pytest_dockerkit._runtime.handles import RunningContainer
+from pytest_dockerkit._runtime.images import Image
+from pytest_dockerkit._runtime.surroundings import introduce
+from pytest_dockerkit._runtime.transfer import put_files
+from pytest_dockerkit._spec.container import ContainerSpec
+from pytest_dockerkit.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_dockerkit._runtime.networks import Network
+    from pytest_dockerkit._runtime.scope import ScopeInstance
+    from pytest_dockerkit._runtime.session import Session
+    from pytest_dockerkit.errors import DockerkitError
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A container that is asked for.
+
+    Attributes:
+        spec: what is to run, anchored and without fixtures.
+        scope: for how long it is kept, and the networks and volumes that it names.
+        alias: what others find it by.
+        group: within the scope, containers of one group share their isolated network.
+        place: tells apart what is asked for in one scope by the same words: where a factory stands.
+        per_worker: whether each xdist worker has one of its own.
+    """
+
+    spec: ContainerSpec
+    scope: ScopeInstance
+    alias: str
+    group: object = ""
+    place: str = ""
+    per_worker: bool = False
+
+
+@dataclass(frozen=True)
+class Means:
+    """How a container is started.
+
+    Attributes:
+        at_end: takes its removal, before anything is made.
+        peers: containers of the same test; it reaches them, and they it, by name.
+        volumes_scope: for how long its volumes are kept; None is as long as its networks.
+        go_on: called between the steps; what it raises ends them.
+        unseen: whether nobody waits for it yet: then user code is not run to find out whether it is ready.
+    """
+
+    at_end: Callable[[Callable[[], object]], object]
+    peers: Sequence[RunningContainer] = ()
+    volumes_scope: ScopeInstance | None = None
+    go_on: Callable[[], object] = field(default=lambda: None)
+    unseen: bool = False
+
+
+class NotProvidedError(Exception):
+    """A container cannot be had.
+
+    Attributes:
+        spec: what was to be carried out.
+        cause: why not.
+    """
+
+    def __init__(self, spec: ContainerSpec, cause: DockerkitError) -> None:
+        super().__init__(cause.what)
+        self.spec = spec
+        self.cause = cause
+
+
+class Starter:
+    """Starts containers for one process of a run."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def start(self, wanted: Wanted, spec: ContainerSpec, means: Means) -> RunningContainer:
+        """Start a container and wait until it is ready; whatever is made of one that cannot be had is removed.
+
+        Args:
+            wanted: who asks, and for how long.
+            spec: what is to run: that of `wanted`, or what a plugin has put in its place.
+            means: how.
+
+        Raises:
+            DockerkitError: it cannot be had.
+        """
+        session = self._session
+        surroundings = session.surroundings
+        name = object_name(session.run_id, wanted.alias)
+        made: list[RunningContainer] = []
+        try:
+            means.go_on()
+            image = session.images.get(spec.image, pull=spec.pull, platform=spec.platform)
+            baked = spec.files_in_root if spec.read_only else {}
+            source = self._with_files(spec, baked, image, wanted) if baked else image
+            means.go_on()
+            after = [network.name for peer in means.peers for network in peer.networks]
+            networks = [surroundings.network_for(each, wanted, after) for each in spec.networks]
+            volumes = surroundings.volumes_for(spec, means.volumes_scope or wanted.scope, wanted.group)
+            introduce(means.peers, spec, networks)
+            # Before it is made, so that no interruption falls in between; the networks were before, and end later.
+            means.at_end(lambda: self._end(spec, name, made))
+            means.go_on()
+            container_id = self._create(spec, source, name, wanted.alias, networks, volumes)
+            put_files(session.engine, container_id, {key: spec.files[key] for key in spec.files if key not in baked})
+            means.go_on()
+            made.append(self._start(spec, image, container_id, name, wanted.alias, networks))
+            if not means.unseen or made[0].looks_by_itself:
+                made[0].await_ready(means.go_on)
+        except BaseException:
+            if made:
+                made[0].remove()
+            else:
+                session.remove("container", name)
+            raise
+        return made[0]
+
+    def _end(self, spec: ContainerSpec, name: str, made: Sequence[RunningContainer]) -> None:
+        """Remove a container at the end of its scope, behind what comes next where that cannot notice."""
+        if not made:
+            self._session.remove("container", name)
+        elif not made[0].removed:
+            if self._session.removals.may_wait(spec):
+                made[0].leave(lambda: self._session.removals.later("container", name))
+            else:
+                made[0].remove()
+
+    @contextmanager
+    def created(self, spec: ContainerSpec, image: Image, alias: str) -> Iterator[str]:
+        """Give a container that was made and not started; it is removed at the end of the block."""
+        name = object_name(self._session.run_id, alias)
+        try:
+            yield self._create(spec, image, name, alias, [self._session.surroundings.handle("none", None)], {})
+        finally:
+            self._session.remove("container", name)
+
+    def _create(
+        self,
+        spec: ContainerSpec,
+        image: Image,
+        name: str,
+        alias: str,
+        networks: Sequence[Network],
+        volumes: Mapping[str, str],
+    ) -> str:
+        if spec.secrets:
+            raise SpecError(
+                "secrets= is not there yet in this version",
+                saw=f"secrets={list(spec.secrets)}",
+                mend="files= for values that need not be kept",
+            )
+        engine = self._session.engine
+        names = list(dict.fromkeys([alias, *spec.aliases]))
+        body = container_body(
+            spec,
+            image_id=image.id,
+            labels={**self._session.labels, NAME_LABEL: alias},
+            network=networks[0].name,
+            aliases=names if networks[0].has_names else [],
+            volumes=volumes,
+            start_interval=engine.facts.start_interval,
+        )
+        self._session.ledger.making("container", name)
+        container_id = engine.containers.create(name, body, spec.platform)
+        for network in networks[1:]:
+            engine.networks.connect(network.name, container_id, names if network.has_names else [])
+        return container_id
+
+    def _start(
+        self,
+        spec: ContainerSpec,
+        image: Image,
+        container_id: str,
+        name: str,
+        alias: str,
+        networks: Iterable[Network],
+    ) -> RunningContainer:
+        self._session.engine.containers.start(container_id)
+        self._session.note("started", name)
+        return self.handle(spec, image, container_id, name, alias, networks)
+
+    def handle(
+        self,
+        spec: ContainerSpec,
+        image: Image,
+        container_id: str,
+        name: str,
+        alias: str,
+        networks: Iterable[Network],
+    ) -> RunningContainer:
+        """Give the handle of a container that has been started.
+
+        Raises:
+            ContainerRemovedError: it is gone.
+        """
+        return RunningContainer(
+            self._session.engine,
+            spec,
+            image,
+            container_id=container_id,
+            name=name,
+            alias=alias,
+            networks=list(networks),
+            remove=lambda: self._session.remove("container", name),
+        )
+
+    def _with_files(
+        self, spec: ContainerSpec, content: Mapping[str, str | bytes | Path], image: Image, wanted: Wanted
+    ) -> Image:
+        """Make an image with the files in it: into a read-only root the engine copies none."""
+        session = self._session
+        name = object_name(session.run_id, f"{wanted.alias}-files").lower()
+        # The command stays in the image that is made, so that it has to be the right one.
+        plain = ContainerSpec(image=image, command=spec.command, entrypoint=spec.entrypoint, network="none")
+        with self.created(plain, image, f"{wanted.alias}-files") as container:
+            put_files(session.engine, container, content)
+            wanted.scope.at_end(lambda: session.removals.at_scope_end("image", name))
+            session.ledger.making("image", name)
+            session.engine.images.commit(container, name, session.labels)
+        return Image(session, session.engine.images.find(name) or {}, name, cached=False)
