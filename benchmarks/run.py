@@ -1,140 +1,171 @@
-"""Runs each scenario with each contestant in turn, and prints medians and ratios."""
+"""Runs each scenario with each contestant in turn, and prints medians, ratios and what became of the promises."""
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
 import sys
 import tempfile
-import textwrap
-import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
-TRIVIAL = "def test_nothing(): pass\n"
+import context
+from bench import floor, images, machine, promises, report, timeline
+from bench.contestants import CONTESTANTS
+from bench.figures import Results
+from bench.imports import measure_imports
+from bench.measure import measure, tell
+from bench.process import Bench
+from bench.scenarios import EIGHT, SCENARIOS, Scenario
+from bench.tables import Table
 
-SERVE = """["sh", "-c", "echo hello > /tmp/index.html; {wait}exec httpd -f -p 80 -h /tmp"]"""
+ROUNDS = 5
+#: How the cost grows is seen from fewer rounds.
+GROWTH_ROUNDS = 3
 
-OURS = """
-    import pytest
-    from urllib.request import urlopen
+#: What is no suite of contestants.
+IMPORTS, CONTEXT, GROWTH = "imports", "context", "growth"
 
-    @pytest.mark.parametrize("number", range({count}))
-    @pytest.mark.container("busybox:stable", ports=[80], scope="{scope}", command={command}{more})
-    def test_it(container, number):
-        assert urlopen(container.url(80)).read() == b"hello\\n"
-"""
-
-BY_HAND = """
-    import time
-    from urllib.request import urlopen
-
-    import docker
-    import pytest
-
-    @pytest.fixture(scope="{scope}")
-    def url():
-        client = docker.from_env()
-        ports = {{"80/tcp": ("127.0.0.1", None)}}
-        container = client.containers.run("busybox:stable", {command}, ports=ports, detach=True)
-        container.reload()
-        url = "http://127.0.0.1:" + container.ports["80/tcp"][0]["HostPort"]
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                urlopen(url).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-        yield url
-        container.remove(force=True)
-        client.close()
-
-    @pytest.mark.parametrize("number", range({count}))
-    def test_it(url, number):
-        assert urlopen(url).read() == b"hello\\n"
-"""
-
-AT_ONCE = SERVE.format(wait="")
-LATE = SERVE.format(wait="sleep 1; ")
-HEALTH = ', healthcheck="wget -q -O /dev/null http://127.0.0.1/"'
+GROWTHS = {
+    "sessions-": ("How it grows: session containers", "container"),
+    "fresh-": ("How it grows: tests with a fresh container each", "test"),
+    "workers-": ("How it grows: workers", "worker"),
+}
 
 
-def scenarios() -> dict[str, dict[str, str]]:
-    """Give the suites, by scenario and contestant."""
+@dataclass
+class Report:
+    """All that was measured, in tables."""
 
-    def both(scope: str, count: int, command: str, more: str = "") -> dict[str, str]:
-        fields = {"scope": scope, "count": count, "command": command, "more": more}
-        return {"none": TRIVIAL, "ours": OURS.format(**fields), "docker-py": BY_HAND.format(**fields)}
+    tables: list[Table] = field(default_factory=list)
+    verdicts: list[promises.Verdict] = field(default_factory=list)
 
-    return {
-        "unused": {"none": TRIVIAL, "ours": TRIVIAL},
-        "session": both("session", 1, AT_ONCE),
-        "late": both("session", 1, LATE, HEALTH),
-        "fresh": both("function", 10, AT_ONCE),
-    }
+    def add(self, table: Table) -> None:
+        """Take a table in, and show it at once: a long run is read while it goes on."""
+        self.tables.append(table)
+        print(f"\n{table.text()}", flush=True)
+
+    def markdown(self) -> str:
+        """Write all of it for a page."""
+        return "\n\n".join(table.markdown() for table in self.tables) + "\n"
 
 
-def seconds(contestant: str, suite: str) -> float:
-    """Run a suite once as a process of its own."""
-    with tempfile.TemporaryDirectory() as directory:
-        Path(directory, "test_suite.py").write_text(textwrap.dedent(suite))
-        plugins = [] if contestant == "ours" else ["-p", "no:dockerkit"]
-        argv = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:randomly",
-            "-p",
-            "no:cacheprovider",
-            *plugins,
-            directory,
+def chosen(given: argparse.Namespace) -> list[str]:
+    """Give the names of what is to be measured, in order."""
+    main = [IMPORTS, *(name for name, each in SCENARIOS.items() if not each.growth), CONTEXT]
+    growing = [name for name, each in SCENARIOS.items() if each.growth and (given.full or not each.long)]
+    if not given.scenario:
+        return main if given.quick else [*main, *growing]
+    asked = [name for each in given.scenario for name in (growing if each == GROWTH else [each])]
+    return [name for name in [*main, *SCENARIOS] if name in asked and (name in main or SCENARIOS[name].growth)]
+
+
+def measure_all(given: argparse.Namespace, found: Report) -> None:
+    """Measure what was asked for."""
+    names = list(dict.fromkeys(chosen(given)))
+    results: Results = {}
+    ours_import, looks, starts = None, None, None
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        bench = Bench(Path(directory))
+        with images.provided(bench.run):
+            for name in names:
+                if name == IMPORTS:
+                    measured = measure_imports(given.rounds)
+                    ours_import = next(each for each in measured if each.label == "ours")
+                    found.add(report.imports_table(measured))
+                elif name == CONTEXT:
+                    looks = attempt_context(given.rounds, found)
+                else:
+                    scenario = SCENARIOS[name]
+                    rounds = min(given.rounds, GROWTH_ROUNDS) if scenario.growth else given.rounds
+                    results[name] = measure(bench, scenario, rounds, given.without)
+                    if not scenario.growth:
+                        found.add(report.scenario_table(scenario, results[name]))
+                    if name == "eight":
+                        image = images.tag("at-once", bench.run)
+                        starts = statistics.median(floor.starts_s(image, EIGHT) for _ in range(given.rounds))
+    add_growth(found, results)
+    if ours_import is not None:
+        ms = statistics.median(ours_import.ms) if ours_import.ms else None
+        found.verdicts += promises.imports(ms, ours_import.heavy)
+    found.verdicts += judged(results, starts, looks)
+    found.add(report.promises_table(found.verdicts))
+
+
+def attempt_context(rounds: int, found: Report) -> context.Looks | None:
+    """Measure the large context; a failure is told, and ends nothing else."""
+    tell("context: 2,000 files")
+    try:
+        looks = context.measure(rounds)
+    except RuntimeError as failure:
+        tell(str(failure))
+        return None
+    found.add(report.context_table(looks.taken, looks.built))
+    return looks
+
+
+def judged(results: Results, starts: float | None, looks: context.Looks | None) -> list[promises.Verdict]:
+    """Give the verdicts in the order of their numbers, P5 among the others."""
+    ms = builds = unused_builds = None
+    if looks is not None:
+        ms = statistics.median(looks.taken["unchanged"])
+        builds, unused_builds = sum(looks.built["unchanged"]), sum(looks.built["an unused file changed"])
+    verdicts = promises.judge(results, starts) + promises.context(ms, builds or 0, unused_builds or 0)
+    return sorted(verdicts, key=lambda each: each.name.partition(",")[0])
+
+
+def add_growth(found: Report, results: Results) -> None:
+    """Add a table for each row of scenarios that was measured."""
+    for prefix, (title, unit) in GROWTHS.items():
+        row: list[Scenario] = [
+            SCENARIOS[name] for name in results if name.startswith(prefix) and SCENARIOS[name].growth
         ]
-        begin = time.perf_counter()
-        ended = subprocess.run(argv, capture_output=True, text=True, check=False)
-        passed = time.perf_counter() - begin
-        if ended.returncode != 0:
-            sys.exit(f"{contestant} failed:\n{ended.stdout}{ended.stderr}")
-        return passed
+        if row:
+            found.add(report.growth_table(title, unit, row, results))
 
 
-def import_ms() -> float:
-    """Measure what importing the plugin adds to pytest, in milliseconds."""
-    code = (
-        "import time, pytest; begin = time.perf_counter(); import pytest_dockerkit.plugin;"
-        "print((time.perf_counter() - begin) * 1000)"
-    )
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-
-
-def main() -> None:
-    """Measure and print."""
+def parsed() -> argparse.Namespace:
+    """Read the command line."""
+    known = [IMPORTS, CONTEXT, GROWTH, *SCENARIOS]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("scenario", nargs="*", choices=[[], *scenarios()], help="all, if none is named")
+    parser.add_argument("scenario", nargs="*", help=f"all, if none is named: {', '.join(known)}")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"after a warm-up; {ROUNDS} if not given")
+    parser.add_argument("--quick", action="store_true", help="two rounds, and without how the cost grows")
+    parser.add_argument("--full", action="store_true", help="with what takes minutes: 500 fresh containers")
+    parser.add_argument("--without", action="append", default=[], metavar="CONTESTANT", choices=[*CONTESTANTS])
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as a page, too")
+    parser.add_argument("--profile", metavar="SCENARIO", choices=[*SCENARIOS], help="show where our time goes")
     given = parser.parse_args()
-    imports = [import_ms() for _ in range(given.rounds)]
-    print(
-        f"importing the plugin: {statistics.median(imports):.1f} ms (min {min(imports):.1f}, max {max(imports):.1f})"
-    )
-    for name, contestants in scenarios().items():
-        if given.scenario and name not in given.scenario:
-            continue
-        taken: dict[str, list[float]] = {contestant: [] for contestant in contestants}
-        for _ in range(given.rounds):
-            for contestant, suite in contestants.items():
-                taken[contestant].append(seconds(contestant, suite))
-        base = "docker-py" if "docker-py" in taken else "none"
-        print(f"\n{name}: medians of {given.rounds} rounds, s")
-        for contestant, values in taken.items():
-            median = statistics.median(values)
-            ratio = median / statistics.median(taken[base])
-            spread = f"(min {min(values):.3f}, max {max(values):.3f})"
-            print(f"  {contestant:10} {median:7.3f}  {spread}  {ratio:5.2f} x {base}")
+    wrong = [name for name in given.scenario if name not in known]
+    if wrong or given.rounds < 1:
+        parser.error(f"no scenario is called {wrong[0]}; there are {', '.join(known)}" if wrong else "--rounds is below 1")
+    if given.quick:
+        given.rounds = min(given.rounds, 2)
+    return given
+
+
+def main() -> int:
+    """Measure and print."""
+    given = parsed()
+    if given.profile:
+        timeline.run(SCENARIOS[given.profile])
+        return 0
+    about = machine.describe()
+    print("\n".join([*about, f"command: {machine.command()}"]), flush=True)
+    found = Report()
+    measure_all(given, found)
+    if given.markdown is not None:
+        given.markdown.write_text(page(about, found), encoding="utf-8")
+        tell(f"written: {given.markdown}")
+    return 0
+
+
+def page(about: list[str], found: Report) -> str:
+    """Write the results as a page of the documentation."""
+    head = Path(__file__).with_name("page.md").read_text(encoding="utf-8")
+    lines = "\n".join(f"- {line}" for line in about)
+    return f"{head}\n{lines}\n- Command: `{machine.command()}`\n\n{found.markdown()}"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -33,8 +33,10 @@ SERVICES = {
 def dockerfile(service: str, run: str) -> str:
     """Write the Dockerfile of a service."""
     delay, check = SERVICES[service]
-    command = f'CMD ["sh", "-c", "trap \'exit 0\' TERM; {delay}{SERVE}"]'
-    return "\n".join(["FROM busybox:stable", f"LABEL {LABEL}={run}", "RUN mkdir /srv", check, command, ""])
+    command = f'CMD ["sh", "-c", "{delay}{SERVE}"]'
+    # Whoever stops a container before removing it does not wait for one that takes no SIGTERM.
+    stop = "STOPSIGNAL SIGKILL"
+    return "\n".join(["FROM busybox:stable", f"LABEL {LABEL}={run}", "RUN mkdir /srv", stop, check, command, ""])
 
 
 def tag(service: str, run: str) -> str:
@@ -61,7 +63,8 @@ def remove(run: str) -> None:
     for _ in range(4):
         found = engine.call("GET", f"/images/json?all=1&{filters(label=[f'{LABEL}={run}'])}")
         for image in found:
-            for name in [*(image["RepoTags"] or []), image["Id"]]:
+            names = [name for name in image["RepoTags"] or [] if name != "<none>:<none>"]
+            for name in [*names, image["Id"]]:
                 try:
                     engine.call("DELETE", f"/images/{name}?force=1")
                 except RawError as error:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_dockerkit.errors import (
         BuildError,
         CapabilityError,
+        CapacityError,
         ConflictError,
         ContainerError,
         ContainerExitedError,
@@ -55,6 +56,7 @@ __all__ = [
     "BuildRequest",
     "Builder",
     "CapabilityError",
+    "CapacityError",
     "ConflictError",
     "ContainerError",
     "ContainerExitedError",
@@ -110,6 +112,7 @@ _HOMES = {
     "ContainerSpec": "_spec.container",
     "BuildError": "errors",
     "CapabilityError": "errors",
+    "CapacityError": "errors",
     "ConflictError": "errors",
     "ContainerError": "errors",
     "ContainerExitedError": "errors",

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_dockerkit._factories import Place, filled, refs_in, with_refs
 from pytest_dockerkit._plan import in_order
 from pytest_dockerkit._run import containers_of, note, scope_of, session_of
 from pytest_dockerkit._runtime.starting import Wanted
 from pytest_dockerkit._spec.marker import SCOPES, ContainerRequest, read_marker
 from pytest_dockerkit.errors import DockerkitError, SpecError
-from pytest_dockerkit.fixtures import Place, filled, refs_in, with_refs
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.images import Image
@@ -194,10 +194,22 @@ def scope_node(item: pytest.Item, scope: str) -> pytest.Item | pytest.Collector:
 
 def _without_refs(request: pytest.FixtureRequest, spec: ContainerSpec) -> ContainerSpec:
     """Put the values of fixtures in the place of their stand-ins."""
-    fields = {name: getattr(spec, name) for name in ("image", "network", "volumes", "depends_on")}
-    if not any(True for _ in refs_in(fields)):
-        return spec
-    return dataclasses.replace(spec, **filled(fields, request.getfixturevalue))
+    return with_values(spec, request.getfixturevalue)
+
+
+def refs_of(spec: ContainerSpec) -> list[str]:
+    """Give the names of the fixtures whose values a spec has in it."""
+    return [ref.find_name() for ref in refs_in(_fields_with_refs(spec))]
+
+
+def with_values(spec: ContainerSpec, value_of: Callable[[str], Any]) -> ContainerSpec:
+    """Put values in the place of the stand-ins for fixtures."""
+    fields = _fields_with_refs(spec)
+    return dataclasses.replace(spec, **filled(fields, value_of)) if any(True for _ in refs_in(fields)) else spec
+
+
+def _fields_with_refs(spec: ContainerSpec) -> dict[str, Any]:
+    return {name: getattr(spec, name) for name in ("image", "network", "volumes", "depends_on")}
 
 
 def _is_fixture(item: pytest.Item, name: str) -> bool:

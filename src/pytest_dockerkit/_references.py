@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_dockerkit import _markers
+from pytest_dockerkit._factories import made
 from pytest_dockerkit._spec.declared import find
 from pytest_dockerkit._spec.image import ImageSpec
 from pytest_dockerkit._spec.reference import is_id, parse
 from pytest_dockerkit.errors import SpecError
-from pytest_dockerkit.fixtures import made
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

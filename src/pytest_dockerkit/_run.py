@@ -50,6 +50,7 @@ OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
         ("auto", "live", "plain", "off"),
         "how a build or pull of more than two seconds is shown: a line that changes, or lines that stay",
     ),
+    ("prefetch", "on", ("on", "off"), "whether what the tests want is made in the background, before they ask"),
     (
         "missing-engine",
         "fail",
@@ -128,7 +129,12 @@ def scope_of(node: Any, scope: str) -> ScopeInstance:
     """Give the scope that a node of pytest's stands for."""
     from pytest_dockerkit._runtime.scope import ScopeInstance
 
-    return ScopeInstance(scope, f"{scope} {node.nodeid}", node.addfinalizer)
+    return ScopeInstance(scope, scope_key(node, scope), node.addfinalizer)
+
+
+def scope_key(node: Any, scope: str) -> str:
+    """Tell a scope that a node of pytest's stands for from all others."""
+    return f"{scope} {node.nodeid}"
 
 
 def containers_of(item: pytest.Item) -> list[RunningContainer]:

@@ -23,6 +23,7 @@ DockerkitError
 │   ├── ExecError (RuntimeError)            a command in it failed, with check=True
 │   └── ExecTimeoutError (TimeoutError)     a command in it took too long
 ├── LockError (TimeoutError)                another process held a lock too long
+├── CapacityError (RuntimeError)            there can be no room for so many containers at once
 └── TeardownError (RuntimeError)            something could not be removed
 ```
 
@@ -155,6 +156,10 @@ class ExecTimeoutError(ContainerError, TimeoutError):
 
 class LockError(DockerkitError, TimeoutError):
     """A lock could not be had: another process held it longer than it may, or its place takes no locks."""
+
+
+class CapacityError(DockerkitError, RuntimeError):
+    """There can be no room for containers, as `--dockerkit-max-containers` and the memory of the engine have it."""
 
 
 class TeardownError(DockerkitError, RuntimeError):

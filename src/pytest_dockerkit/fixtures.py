@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-import sys
-import weakref
-from collections.abc import Mapping
-from copy import copy
-from pathlib import Path
-from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dockerkit._names import check_alias, nearest, slug
-from pytest_dockerkit._run import containers_of, note, scope_of, session_of
-from pytest_dockerkit._runtime.scope import ScopeInstance
-from pytest_dockerkit._runtime.starting import Wanted
+from pytest_dockerkit._factories import ContainerFactory, Factory, ImageFactory, Place, ThingFactory, with_refs
 from pytest_dockerkit._spec import checks
-from pytest_dockerkit._spec.container import ContainerSpec, spec_from
-from pytest_dockerkit._spec.image import ImageSpec, check_image
-from pytest_dockerkit._spec.marker import SCOPES, container_from
-from pytest_dockerkit._spec.mounts import Mount, VolumeSpec
+from pytest_dockerkit._spec.container import spec_from
+from pytest_dockerkit._spec.marker import SCOPES
+from pytest_dockerkit._spec.mounts import VolumeSpec
 from pytest_dockerkit._spec.network import NetworkSpec
-from pytest_dockerkit._spec.refs import FixtureRef
 from pytest_dockerkit.errors import SpecError, without_our_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from pytest_dockerkit._runtime.handles import RunningContainer
-    from pytest_dockerkit._spec.image import ImageRequest
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["container_fixture", "image_fixture", "network_fixture", "volume_fixture"]
 
 _Param: Any = type(pytest.param(None))
-_Definition: type = type(pytest.fixture(lambda: None))
-#: What the factories have made, as long as pytest keeps it.
-_MADE: weakref.WeakSet[_Factory] = weakref.WeakSet()
 
 
 @without_our_frames
@@ -73,9 +55,9 @@ def container_fixture(
     place = Place.of_caller()
     options = {"scope": scope, "params": params, "ids": ids, "autouse": autouse}
     if inspect.isfunction(image) and not fields:
-        return _define(_Container(place, function=image), options)
+        return _define(ContainerFactory(place, function=image), options)
     if image is None and not fields:
-        return lambda function: _define(_Container(Place.of(function), function=function), options)
+        return lambda function: _define(ContainerFactory(Place.of(function), function=function), options)
     if image is None and params is None and not {"build", "dockerfile_text", "image"} & {*fields}:
         raise SpecError(
             "no image is given",
@@ -83,7 +65,7 @@ def container_fixture(
             mend='an image such as "redis:7", or build=; a decorated function puts them into its ContainerSpec',
         )
     given = {**fields} if image is None else {**fields, "image": image}
-    return _define(_Container(place, given=with_refs(given, place.name_of)), options)
+    return _define(ContainerFactory(place, given=with_refs(given, place.name_of)), options)
 
 
 @without_our_frames
@@ -111,7 +93,7 @@ def image_fixture(
     """
     options = {"scope": scope, "params": params, "ids": ids, "autouse": autouse}
     given = {**fields} if image is None else {**fields, "image": image}
-    return _define(_Image(Place.of_caller(), given), options)
+    return _define(ImageFactory(Place.of_caller(), given), options)
 
 
 @without_our_frames
@@ -130,7 +112,7 @@ def network_fixture(
         SpecError: a keyword, a type or a value is wrong.
     """
     wanted = spec_from(NetworkSpec, spec, fields)
-    return _define(_Thing(Place.of_caller(), "network", wanted), {"scope": scope, "autouse": autouse})
+    return _define(ThingFactory(Place.of_caller(), "network", wanted), {"scope": scope, "autouse": autouse})
 
 
 @without_our_frames
@@ -149,226 +131,10 @@ def volume_fixture(
         SpecError: a keyword, a type or a value is wrong.
     """
     wanted = spec_from(VolumeSpec, spec, fields)
-    return _define(_Thing(Place.of_caller(), "volume", wanted), {"scope": scope, "autouse": autouse})
+    return _define(ThingFactory(Place.of_caller(), "volume", wanted), {"scope": scope, "autouse": autouse})
 
 
-class Place:
-    """Where a factory or a marker stands: what relative paths start from, and where fixtures have their names."""
-
-    def __init__(self, file: Path, *names: Mapping[str, Any], line: int = 1) -> None:
-        self.directory = file.parent
-        self.file = file
-        self.line = line
-        self._names = names
-
-    @classmethod
-    def of_caller(cls) -> Place:
-        """Give the place that the factory was called from which calls this."""
-        # This function, the factory, and what keeps our frames out of its errors.
-        frame = sys._getframe(3)  # noqa: SLF001  - there is no other way to know it
-        # A class body's names are its frame's locals; they are complete once its module is imported.
-        return cls(Path(frame.f_code.co_filename), frame.f_locals, frame.f_globals, line=frame.f_lineno)
-
-    @classmethod
-    def of(cls, function: Callable[..., Any]) -> Place:
-        """Give the place of a function."""
-        code = function.__code__
-        return cls(Path(code.co_filename), function.__globals__, line=code.co_firstlineno)
-
-    @property
-    def module(self) -> str:
-        """The module's name, where names are known at all."""
-        return str(self._names[-1].get("__name__", "")) if self._names else ""
-
-    def fixtures(self) -> Iterator[str]:
-        """Give the names of the fixtures that the file has."""
-        for names in self._names:
-            yield from (name for name, value in names.items() if isinstance(value, _Definition))
-
-    def name_of(self, definition: Any) -> str:
-        """Find the name that a fixture has in pytest."""
-        if definition._fixture_function_marker.name:  # noqa: SLF001  - pytest keeps it nowhere else
-            return str(definition._fixture_function_marker.name)  # noqa: SLF001
-        for names in self._names:
-            for name, value in names.items():
-                if value is definition:
-                    return name
-        raise SpecError(
-            "a fixture was given that has no name where it is used",
-            saw=f"{definition.__name__}_fixture(…), given to another in {self.file}",
-            mend="import it into the module, or assign it to a name there",
-        )
-
-
-class _Factory:
-    """What pytest calls to set a fixture up; its signature names the fixtures that it needs."""
-
-    __name__ = "container"
-
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.params: tuple[Any, ...] = ()
-        _MADE.add(self)
-        # Where pytest says that the fixture is, as in `pytest --fixtures`: where it was written.
-        made_here = _made_here.__code__.replace(co_filename=str(place.file), co_firstlineno=place.line)
-        self.__wrapped__: Callable[..., Any] = FunctionType(made_here, {})
-        self.__module__ = place.module
-        self.__doc__ = f"Made with {self.__name__}_fixture()."
-
-    def needs(self) -> Iterator[str]:
-        """Give the names of the fixtures that it needs; called when pytest registers it."""
-        return iter(())
-
-    def images(self) -> Iterator[ImageRequest]:
-        """Give the images that it is known to ask for before any test runs.
-
-        Raises:
-            SpecError: one of them cannot be had from what is there.
-        """
-        return iter(())
-
-    def setup(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> Any:
-        """Make the fixture's value."""
-        raise NotImplementedError
-
-    @property
-    def __signature__(self) -> inspect.Signature:
-        try:
-            names = dict.fromkeys(["request", *self.needs()])
-        except SpecError as failure:
-            # Any other exception pytest would put into a sentence of its own, which names our objects.
-            raise pytest.fail.Exception(str(failure), pytrace=False) from None
-        return inspect.Signature([inspect.Parameter(each, inspect.Parameter.KEYWORD_ONLY) for each in names])
-
-    def __call__(self, request: pytest.FixtureRequest, **needed: Any) -> Any:
-        return self.setup(request, needed)
-
-    def __get__(self, instance: object, owner: type | None = None) -> _Factory:
-        # On a class, pytest binds what it calls to the test's instance, which this has no use for.
-        return self
-
-
-class _Container(_Factory):
-    def __init__(
-        self,
-        place: Place,
-        *,
-        given: Mapping[str, Any] | None = None,
-        function: Callable[..., Any] | None = None,
-    ) -> None:
-        super().__init__(place)
-        self._given = given or {}
-        self._function = function
-        if function is not None:
-            self.__wrapped__ = function
-            self.__doc__ = function.__doc__ or self.__doc__
-        if function is None and (
-            "image" in self._given or "build" in self._given or "dockerfile_text" in self._given
-        ):
-            # Wrong values are told where they were written, not when the fixture is first used.
-            container_from(self._given)
-
-    def __get__(self, instance: object, owner: type | None = None) -> _Container:
-        if self._function is None or instance is None:
-            return self
-        bound = copy(self)
-        bound._function = self._function.__get__(instance, owner)  # noqa: SLF001  - a copy of our own
-        return bound
-
-    def needs(self) -> Iterator[str]:
-        if self._function is not None:
-            yield from inspect.signature(self._function).parameters
-        yield from (each.find_name() for each in refs_in(self._given))
-
-    def setup(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> RunningContainer:
-        spec = self._spec(request, needed).anchored(self.place.directory)
-        name = request.fixturename or "container"
-        alias = spec.name or (check_alias("name", name) if name.isascii() else slug(name))
-        texts = [_depend(request, need, self.place) for need in spec.depends_on if isinstance(need, str)]
-        container = start(request, spec, alias, f"{self.place.file}:{self.place.line}")
-        given = (*texts, *spec.depends_on, *needed.values())
-        container.stands_on += [each for each in given if isinstance(each, type(container))]
-        return container
-
-    def _spec(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> ContainerSpec:
-        if self._function is not None:
-            arguments = {
-                key: request if key == "request" else needed[key]
-                for key in inspect.signature(self._function).parameters
-            }
-            spec = self._of_test(self._function, request)(**arguments)
-            if isinstance(spec, ContainerSpec):
-                return spec
-            raise SpecError(
-                f"the container fixture {request.fixturename!r} did not return a ContainerSpec",
-                saw=f"{spec!r} ({type(spec).__name__})",
-                mend="return ContainerSpec(image=…)",
-            )
-        return self._given_spec(filled(self._given, needed.__getitem__), getattr(request, "param", None))
-
-    def images(self) -> Iterator[ImageRequest]:
-        if self._function is None:
-            for chosen in self.params or [None]:
-                yield self._given_spec(self._given, chosen).anchored(self.place.directory).image
-
-    @staticmethod
-    def _given_spec(given: Mapping[str, Any], chosen: Any) -> ContainerSpec:
-        """Make the spec of what the factory was given, and of the one of its params that was chosen."""
-        if isinstance(chosen, Mapping):
-            return container_from({**given, **chosen})
-        return container_from(given if chosen is None else {**given, "image": chosen})
-
-    @staticmethod
-    def _of_test(function: Callable[..., Any], request: pytest.FixtureRequest) -> Callable[..., Any]:
-        """Bind a method to the test's own instance; pytest has bound it to another of the class."""
-        instance = request.instance
-        if not inspect.ismethod(function) or not isinstance(instance, type(function.__self__)):
-            return function
-        return MethodType(function.__func__, instance)
-
-
-class _Image(_Factory):
-    __name__ = "image"
-
-    def __init__(self, place: Place, given: Mapping[str, Any]) -> None:
-        super().__init__(place)
-        self._given = given
-        if given:
-            _image_from(given)
-
-    def setup(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> Any:  # noqa: ARG002
-        return session_of(request.config).images.get(self._wanted(getattr(request, "param", None)))
-
-    def images(self) -> Iterator[ImageRequest]:
-        yield from map(self._wanted, self.params or [None])
-
-    def _wanted(self, chosen: Any) -> ImageRequest:
-        if chosen is None:
-            given = dict(self._given)
-        else:
-            given = {**self._given, **chosen} if isinstance(chosen, Mapping) else {"image": chosen}
-        image = _image_from(given)
-        return image.anchored(self.place.directory) if isinstance(image, ImageSpec) else image
-
-
-class _Thing(_Factory):
-    """A network or a volume."""
-
-    def __init__(self, place: Place, kind: str, spec: NetworkSpec | VolumeSpec) -> None:
-        self.__name__ = kind
-        super().__init__(place)
-        self._spec = spec
-
-    def setup(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> Any:  # noqa: ARG002
-        scope = ScopeInstance(request.scope, f"fixture {request.fixturename}", request.addfinalizer)
-        session = session_of(request.config)
-        word = slug(request.fixturename or "thing")
-        if isinstance(self._spec, NetworkSpec):
-            return session.surroundings.network(self._spec, scope, word)
-        return session.surroundings.volume(self._spec, scope, word)
-
-
-def _define(factory: _Factory, options: Mapping[str, Any]) -> Any:
+def _define(factory: Factory, options: Mapping[str, Any]) -> Any:
     if not callable(options["scope"]):
         checks.one_of("scope", options["scope"], SCOPES)
     if (params := options.get("params")) is not None:
@@ -376,105 +142,3 @@ def _define(factory: _Factory, options: Mapping[str, Any]) -> Any:
         options = {**options, "params": [*params]}
         factory.params = tuple(each.values[0] if isinstance(each, _Param) else each for each in options["params"])
     return pytest.fixture(**options)(factory)
-
-
-def _image_from(given: Mapping[str, Any]) -> ImageRequest:
-    fields = dict(given)
-    image = fields.pop("image", None)
-    if image is not None and not fields:
-        return check_image(image)
-    if image is not None:
-        raise SpecError(
-            "an image to be used and one to be built are both given",
-            saw=f"{image!r} and {', '.join(checks.shown(key, value) for key, value in fields.items())}",
-            mend="give one of them",
-        )
-    return spec_from(ImageSpec, None, fields)
-
-
-def made() -> list[_Factory]:
-    """Give what the factories have made in this process, in the order of the files."""
-    return sorted(_MADE, key=lambda each: (each.place.file, each.place.line))
-
-
-def refs_in(value: Any) -> Iterator[FixtureRef]:
-    """Give the stand-ins for fixtures in a value."""
-    if isinstance(value, FixtureRef):
-        yield value
-    elif isinstance(value, Mount):
-        yield from refs_in(value.source)
-    elif isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from refs_in(key)
-            yield from refs_in(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from refs_in(each)
-
-
-def with_refs(value: Any, name_of: Callable[[Any], str]) -> Any:
-    """Put stand-ins in the place of fixtures, in lists and mappings too.
-
-    Args:
-        value: what was given.
-        name_of: finds the name that a fixture has in pytest.
-    """
-    if isinstance(value, _Definition):
-        return FixtureRef(value, lambda: name_of(value))
-    if isinstance(value, list | tuple):
-        return [with_refs(each, name_of) for each in value]
-    if isinstance(value, dict):
-        return {with_refs(key, name_of): with_refs(each, name_of) for key, each in value.items()}
-    return value
-
-
-def filled(value: Any, needed: Callable[[str], Any]) -> Any:
-    """Put the values of fixtures in the place of their stand-ins."""
-    if isinstance(value, FixtureRef):
-        return needed(value.find_name())
-    if isinstance(value, Mount):
-        return dataclasses.replace(value, source=filled(value.source, needed))
-    if isinstance(value, Mapping):
-        return {filled(key, needed): filled(each, needed) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [filled(each, needed) for each in value]
-    return value
-
-
-def _made_here() -> None:
-    """Stand for a fixture that no function of the user's makes."""
-
-
-def _depend(request: pytest.FixtureRequest, need: str, place: Place) -> object:
-    """Set up a fixture that `depends_on=` names by its text."""
-    try:
-        value = request.getfixturevalue(need)
-    except pytest.FixtureLookupError as failure:
-        if failure.argname != need:
-            raise
-        above = [each.fixturename for each in request._iter_chain()]  # noqa: SLF001  - pytest tells it nowhere else
-        if need in above:
-            circle = [*above[: above.index(need) + 1][::-1], need]
-            raise SpecError(
-                "containers depend on each other in a circle",
-                saw=" → ".join(map(str, circle)),
-                mend="drop one of the depends_on=",
-            ) from None
-        best = nearest(need, {*request.fixturenames, *place.fixtures()} - {request.fixturename})
-        raise SpecError(
-            f"container {request.fixturename!r} depends on {need!r}, which is no fixture here",
-            saw=f"depends_on={need!r}",
-            mend=f"did you mean {best!r}?" if best else "name a container fixture, or pass the fixture itself",
-        ) from None
-    note(request._pyfuncitem, value)  # noqa: SLF001  - the test that the fixture is set up for
-    return value
-
-
-def start(request: pytest.FixtureRequest, spec: ContainerSpec, alias: str, place: str) -> RunningContainer:
-    """Start a container for a fixture; it is removed when the fixture is torn down."""
-    item = request._pyfuncitem  # noqa: SLF001  - the test that the fixture is set up for
-    wanted = Wanted(spec, scope_of(request.node, request.scope), alias, place=place)
-    session = session_of(request.config)
-    container = session.run(wanted, peers=containers_of(item), at_end=request.addfinalizer)
-    note(item, container)
-    return container

@@ -122,6 +122,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 raise pytest.UsageError(str(failure)) from None
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin what the tests will ask for, where any of them asks for something."""
+    # Neither is there in a run without containers.
+    if "pytest_dockerkit._markers" in sys.modules or "pytest_dockerkit._factories" in sys.modules:
+        from pytest_dockerkit import _prefetch
+
+        _prefetch.begin(session)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Note which test runs, and since when: its report shows what its containers have said since."""

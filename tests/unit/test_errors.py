@@ -33,6 +33,7 @@ BUILTINS: dict[str, type[Exception]] = {
     "ExecError": RuntimeError,
     "ExecTimeoutError": TimeoutError,
     "LockError": TimeoutError,
+    "CapacityError": RuntimeError,
     "TeardownError": RuntimeError,
 }
 #: Those that only gather others.

@@ -19,6 +19,7 @@ PUBLIC = [
     "BuildRequest",
     "Builder",
     "CapabilityError",
+    "CapacityError",
     "ConflictError",
     "ContainerError",
     "ContainerExitedError",

@@ -6,7 +6,7 @@ import ipaddress
 import random
 import subprocess
 import sys
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -26,7 +26,10 @@ from pytest_dockerkit._spec.subnets import (
 from pytest_dockerkit.errors import ConflictError, EngineError
 from tests.unit.refusals import refusal
 
-#: What engines have answered; those of Podman and the bridge driver are from their sources.
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: What engines have answered; those of Docker's bridge driver, of a gateway and of CNI are from their sources.
 TAKEN = [
     "Pool overlaps with other one on this address space",
     "invalid pool request: Pool overlaps with other one on this address space",
@@ -271,6 +274,34 @@ def subnets(text: str, seed: str = "run-main") -> Subnets:
 
 def refused(said: str) -> EngineError:
     return EngineError("the engine could not create the network n", saw=said, mend="…")
+
+
+def test_the_routes_of_the_machine_are_heeded_as_they_are_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker would take what it is told, be it the local network: nobody but us looks."""
+    file = tmp_path / "route"
+    monkeypatch.setattr("pytest_dockerkit._runtime.subnets.ROUTES", file)
+    settings = Settings(subnets="base=10.213.0.0/24,size=26 base=10.214.0.0/25,size=25")
+    here, elsewhere = (Subnets(settings, local=local, seed="run-main") for local in (True, False))
+
+    def proposed(who: Subnets) -> set[str | None]:
+        made = [who.make(lambda subnet: subnet) for _ in range(5)]
+        for subnet in made:
+            who.give_back(subnet or "")
+        return set(made)
+
+    everything = {f"10.213.0.{host}/26" for host in (0, 64, 128, 192)} | {"10.214.0.0/25"}
+    assert proposed(here) == everything
+    file.write_text(
+        table(("0.0.0.0", "0.0.0.0"), ("10.213.0.68", "255.255.255.252"), ("10.213.0.128", "255.255.255.128"))
+    )
+    assert proposed(here) == {"10.213.0.0/26", "10.214.0.0/25", None}
+    file.write_text(table(("10.213.0.0", "255.255.0.0")))
+    assert proposed(here) == {"10.214.0.0/25", None}
+    file.write_text(table(("10.0.0.0", "255.0.0.0")))
+    assert proposed(here) == {None}
+    assert proposed(elsewhere) == everything
 
 
 @pytest.mark.parametrize("said", TAKEN)

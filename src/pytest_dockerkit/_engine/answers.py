@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from io import BufferedReader
 
 #: How long a line of a header may be, in bytes, and how many lines there may be. Source: Python's http.client.
 _LINE_BYTES = 64 * 1024
@@ -65,7 +64,7 @@ def message_of(content: bytes, status: int) -> str:
         return text or f"status {status}"
 
 
-def read_answer(reader: BufferedReader, method: str) -> Answer:
+def read_answer(reader: BinaryIO, method: str) -> Answer:
     """Read an answer to its end.
 
     Args:
@@ -100,7 +99,7 @@ def _status(line: str) -> tuple[int, str]:
     return int(code), version
 
 
-def _headers(reader: BufferedReader) -> dict[str, str]:
+def _headers(reader: BinaryIO) -> dict[str, str]:
     headers: dict[str, str] = {}
     for _ in range(_LINES):
         line = _line(reader)
@@ -111,7 +110,7 @@ def _headers(reader: BufferedReader) -> dict[str, str]:
     raise ConnectionError(f"the engine's answer has more than {_LINES} headers")
 
 
-def _chunks(reader: BufferedReader) -> bytes:
+def _chunks(reader: BinaryIO) -> bytes:
     pieces = []
     while length := _number(_line(reader).partition(";")[0], 16):
         pieces.append(_exactly(reader, length))
@@ -121,7 +120,7 @@ def _chunks(reader: BufferedReader) -> bytes:
     return b"".join(pieces)
 
 
-def _line(reader: BufferedReader, *, at_start: bool = False) -> str:
+def _line(reader: BinaryIO, *, at_start: bool = False) -> str:
     line = reader.readline(_LINE_BYTES + 1)
     if not line.endswith(b"\n"):
         if len(line) > _LINE_BYTES:
@@ -130,7 +129,7 @@ def _line(reader: BufferedReader, *, at_start: bool = False) -> str:
     return line.rstrip(b"\r\n").decode("latin-1")
 
 
-def _exactly(reader: BufferedReader, length: int) -> bytes:
+def _exactly(reader: BinaryIO, length: int) -> bytes:
     content = reader.read(length)
     if len(content) != length:
         raise ConnectionResetError(_HUNG_UP)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     import requests
 
-    from pytest_dockerkit._engine.client import Client
     from pytest_dockerkit._engine.answers import Answer
+    from pytest_dockerkit._engine.client import Client
     from pytest_dockerkit._engine.wire import Wire
 
 Json = dict[str, Any]

@@ -79,7 +79,7 @@ class Images:
             RefusedError: the registry does not have it.
         """
         with asking(f"ask for the digest of {reference}"):
-            found = self._client.api.inspect_distribution(reference)
+            found = self._client.api.inspect_distribution(reference)  # type: ignore[no-untyped-call]
             return str(found["Descriptor"]["digest"])
 
     def tag(self, image_id: str, name: str) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_dockerkit.errors import EngineError
 
-#: Docker's allocator (403; since 23.0 with "invalid pool request: " before it), its bridge driver (403), and its
-#: allocator once more where the gateway is in use; Podman with netavark and with CNI (500). Seen: Docker 20.10.24 and
-#: 28.5.2. Source of the others: moby, libnetwork, drivers/bridge; containers/common, libnetwork/internal/util.
+#: Docker's allocator (403; newer ones with "invalid pool request: " before it), its bridge driver (403), and its
+#: allocator once more where the gateway is in use; Podman with netavark, and with CNI (500). Seen: the first on
+#: Docker 20.10.24 and 28.5.2, Podman's first on 4.3.1. Source of the others: moby, libnetwork, drivers/bridge and
+#: ipamapi; containers/podman, libpod/network/cni.
 _TAKEN = re.compile(
     r"Pool overlaps with other one on this address space"
     r"|networks have overlapping IPv4"
@@ -19,8 +20,7 @@ _TAKEN = re.compile(
     r"|is being used by a network interface"
     r"|is already being used by a cni configuration"
 )
-#: Docker until 26 (404) and from 27 on (400); Podman (500). Seen: Docker 20.10.24 and 28.5.2. Source of Podman's:
-#: containers/common, libnetwork/internal/util.
+#: Docker (404, and in newer words 400), Podman (500). Seen: Docker 20.10.24 and 28.5.2, Podman 4.3.1.
 _NONE_LEFT = re.compile(
     r"could not find an available, non-overlapping IPv4 address pool among the defaults"
     r"|all predefined address pools have been fully subnetted"

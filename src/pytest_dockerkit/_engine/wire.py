@@ -242,7 +242,8 @@ class _Connection:
             self._socket.settimeout(0)
             self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
-            return True
+            # Nothing is on its way; it may have come together with the last answer.
+            return not self._reader.peek(1)
         except OSError:
             return False
         return False

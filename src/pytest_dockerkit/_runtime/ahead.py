@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_dockerkit._runtime.handles import RunningContainer
+    from pytest_dockerkit._runtime.images import Image
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._runtime.starting import Wanted
     from pytest_dockerkit._spec.image import ImageRequest
@@ -66,7 +67,7 @@ class Ahead:
         self._errands: defaultdict[Slot, list[Errand]] = defaultdict(list)
         #: What ends with a scope: the networks and volumes of errands that stand in it.
         self._endings: dict[str, list[Callable[[], object]]] = {}
-        self._images: dict[tuple[object, ...], Future[Any]] = {}
+        self._images: dict[tuple[object, ...], Errand] = {}
 
     # Making
 
@@ -91,13 +92,17 @@ class Ahead:
         """Begin to make a network or a volume, in the scope that `make` is given."""
         return self._begin(slot, lambda errand: make(ScopeInstance("ahead", f"ahead {slot}", errand.endings.append)))
 
-    def image(self, request: ImageRequest, pull: str | None, platform: str | None) -> None:
+    def image(self, request: ImageRequest, pull: str | None = None, platform: str | None = None) -> Errand:
         """Begin to build or pull an image, once; what fails is told to whoever asks for it."""
         key = (request, pull, platform)
-        if key not in self._images and not self._stopping.is_set():
-            self._images[key] = self._builds.submit(
-                lambda: self._session.images.get(request, pull=pull, platform=platform)
-            )
+        if key not in self._images:
+
+            def get() -> Image:
+                self._go_on()
+                return self._session.images.get(request, pull=pull, platform=platform)
+
+            self._images[key] = Errand(key, self._builds.submit(get))
+        return self._images[key]
 
     def _begin(self, slot: Slot, make: Callable[[Errand], Any]) -> Errand:
         errand = Errand(slot, Future())
@@ -140,9 +145,10 @@ class Ahead:
             self._hand_over(errand, wanted.scope, means.at_end)
             if isinstance(found, NotProvidedError):
                 raise found
-            if not found.awaited:
-                found.await_ready(means.go_on)
-            return found
+            container: RunningContainer = found
+            if not container.awaited:
+                container.await_ready(means.go_on)
+            return container
         return None
 
     def take_thing(self, slot: Slot, at_end: Callable[[Callable[[], object]], object]) -> Any:
@@ -221,8 +227,8 @@ class Ahead:
     def stop(self) -> None:
         """End what is being made, and remove what nobody has taken."""
         self._stopping.set()
-        for future in self._images.values():
-            future.cancel()
+        for image in self._images.values():
+            image.outcome.cancel()
         for errands in tuple(self._errands.values()):
             for errand in tuple(errands):
                 self._drop(errand)

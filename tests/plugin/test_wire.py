@@ -1,0 +1,359 @@
+"""The engine over the light wire, and the same verbs over docker-py's connections; what is imported for them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_dockerkit._engine.client import ClientWire
+from pytest_dockerkit._engine.daemon import Daemon
+from pytest_dockerkit._engine.wire import SocketWire
+from pytest_dockerkit._poll import Look, until_ready
+from pytest_dockerkit._spec.mounts import VolumeSpec
+from pytest_dockerkit._spec.network import NetworkSpec
+from pytest_dockerkit.errors import (
+    ConflictError,
+    ContainerError,
+    ContainerFileError,
+    ContainerRemovedError,
+    EngineError,
+    EngineUnavailableError,
+    NotOnEngineError,
+)
+
+if TYPE_CHECKING:
+    from pytest_dockerkit import Kit
+
+IMAGE = "busybox:stable"
+LABELS = {"dockerkit-test": "wire"}
+
+
+class Relay:
+    """A TCP port behind which the engine is."""
+
+    def __init__(self, engine: str) -> None:
+        self._engine = engine
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"tcp://127.0.0.1:{self._listening.getsockname()[1]}"
+        self._open: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listening.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self._engine)
+                self._open += [near, far]
+                for pair in ((near, far), (far, near)):
+                    thread = threading.Thread(target=self._pass_on, args=pair)
+                    self._threads.append(thread)
+                    thread.start()
+
+    @staticmethod
+    def _pass_on(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                target.sendall(piece)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        for each in (self._listening, *self._open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for each in (self._listening, *self._open):
+            each.close()
+
+
+@pytest.fixture(params=["socket", "tcp"])
+def daemon(request: pytest.FixtureRequest, dockerkit: Kit) -> Iterator[Daemon]:
+    """The engine, over either wire."""
+    host = dockerkit.engine.host
+    if not host.startswith("unix:///"):
+        pytest.skip("the engine is elsewhere")
+    with contextlib.ExitStack() as stack:
+        if request.param == "tcp":
+            relay = Relay(host.removeprefix("unix://"))
+            stack.callback(relay.close)
+            host = relay.url
+        made = Daemon(host)
+        stack.callback(made.close)
+        assert isinstance(made._wire, SocketWire if request.param == "socket" else ClientWire)
+        yield made
+
+
+@pytest.fixture
+def name() -> str:
+    return f"dockerkit-wire-{uuid.uuid4().hex}"
+
+
+@contextlib.contextmanager
+def created(daemon: Daemon, name: str, *command: str, **host: Any) -> Iterator[str]:
+    body = {
+        "Image": IMAGE,
+        "Cmd": command or ["sleep", "1000"],
+        "Labels": LABELS,
+        "HostConfig": {"NetworkMode": "none", **host},
+    }
+    try:
+        yield daemon.containers.create(name, body, None)
+    finally:
+        daemon.containers.remove(name)
+
+
+def test_a_container_from_its_beginning_to_its_end(daemon: Daemon, name: str) -> None:
+    with created(daemon, name) as container:
+        assert daemon.containers.inspect(name)["Id"] == container
+        for _ in range(2):
+            # What runs already is no failure.
+            daemon.containers.start(container)
+        assert daemon.containers.inspect(container)["State"]["Status"] == "running"
+        daemon.containers.pause(container)
+        with pytest.raises(EngineError):
+            daemon.containers.pause(container)
+        daemon.containers.unpause(container)
+        daemon.containers.kill(container, "STOP")
+        for _ in range(2):
+            daemon.containers.stop(container, 0)
+        assert daemon.containers.inspect(container)["State"]["ExitCode"] == 137
+        with pytest.raises(ConflictError) as caught:
+            daemon.containers.kill(container, "KILL")
+        assert caught.value.what == f"the engine could not send KILL to {container}"
+        assert caught.value.saw.endswith("is not running")
+        assert caught.value.mend == "it has to be running"
+        for _ in range(2):
+            daemon.containers.remove(container)
+        with pytest.raises(ContainerRemovedError) as gone:
+            daemon.containers.inspect(container)
+        assert gone.value.what == f"container {container!r} was removed"
+
+
+def test_a_command_without_output(daemon: Daemon, name: str) -> None:
+    with created(daemon, name) as container:
+        daemon.containers.start(container)
+        session = daemon.containers.begin_exec(container, ["sh", "-c", "exit $(id -u)"], user="7")
+        code: list[int | None] = []
+
+        def look() -> Look:
+            code.append(daemon.containers.exec_result(session))
+            return Look(code[-1] is not None)
+
+        assert until_ready(look, timeout_s=30).ready
+        assert code[-1] == 7
+
+
+def test_what_is_at_a_path(daemon: Daemon, name: str) -> None:
+    with created(daemon, name) as container:
+        daemon.containers.start(container)
+        script = "mkdir '/a b' && ln -s '/a b' /link && ln -s /one /two && ln -s /two /one && ln -s /no /dangling"
+        assert daemon.containers.exec(container, ["sh", "-c", script]).exit_code == 0
+        assert daemon.containers.has(container, "/a b")
+        assert not daemon.containers.has(container, "/a")
+        assert daemon.containers.real_path(container, "/link") == "/a b"
+        assert daemon.containers.real_path(container, "/a b") == "/a b"
+        assert daemon.containers.real_path(container, "/nothing") == "/nothing"
+        with pytest.raises(ContainerFileError):
+            daemon.containers.real_path(container, "/one")
+
+
+def test_a_platform_is_asked_for_only_where_it_is_given(daemon: Daemon, name: str) -> None:
+    body = {"Image": IMAGE, "Cmd": ["true"], "Labels": LABELS}
+    try:
+        daemon.containers.create(name, body, f"linux/{daemon.facts.arch}")
+        assert daemon.containers.inspect(name)["Name"] == f"/{name}"
+    finally:
+        daemon.containers.remove(name)
+    with pytest.raises(EngineError) as caught:
+        daemon.containers.create(name, body, "linux/s390x")
+    assert caught.value.what == f"the engine could not create the container {name}"
+
+
+def test_a_refusal_says_what_the_engine_says(daemon: Daemon, name: str) -> None:
+    with pytest.raises(EngineError) as caught:
+        daemon.containers.create("a b", {"Image": IMAGE}, None)
+    assert caught.value.what == "the engine could not create the container a b"
+    assert "only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed" in caught.value.saw
+    with created(daemon, name, "/no/such/program") as container:
+        with pytest.raises(ContainerError) as program:
+            daemon.containers.start(container)
+        assert program.value.what == "the container's program '/no/such/program' cannot be run"
+    with pytest.raises(NotOnEngineError) as missing:
+        daemon.containers.create(name, {"Image": f"{name}:missing"}, None)
+    assert missing.value.saw == f"No such image: {name}:missing"
+
+
+def test_networks(daemon: Daemon, name: str) -> None:
+    spec = NetworkSpec(internal=True, subnet="10.213.247.0/29", gateway="10.213.247.5", labels={"a": "b"})
+    network = daemon.networks.create(name, spec, LABELS)
+    try:
+        found = daemon.networks.inspect(name)
+        assert found is not None
+        assert (found["Id"], found["Internal"], found["Labels"]) == (network, True, {"a": "b", **LABELS})
+        assert found["IPAM"]["Config"] == [{"Subnet": "10.213.247.0/29", "Gateway": "10.213.247.5"}]
+        with pytest.raises(ConflictError):
+            daemon.networks.create(name, NetworkSpec(), LABELS)
+        with created(daemon, f"{name}-c", NetworkMode="bridge") as container:
+            daemon.networks.connect(network, container, ["web", "api"])
+            daemon.networks.connect(network, container, [])
+            daemon.containers.start(container)
+            joined = daemon.containers.inspect(container)["NetworkSettings"]["Networks"][name]
+            assert {"web", "api"} <= {*joined["Aliases"]}
+            daemon.networks.disconnect(network, container)
+            assert name not in daemon.containers.inspect(container)["NetworkSettings"]["Networks"]
+            daemon.networks.connect(network, container, [])
+            # Whatever is in it.
+            daemon.networks.remove(name)
+        daemon.networks.remove(name)
+        daemon.networks.disconnect(network, name)
+        assert daemon.networks.inspect(name) is None
+    finally:
+        daemon.networks.remove(name)
+
+
+def test_volumes(daemon: Daemon, name: str) -> None:
+    spec = VolumeSpec(options={"type": "tmpfs", "device": "tmpfs"}, labels={"a": "b"})
+    daemon.volumes.create(name, spec, LABELS)
+    try:
+        found = daemon.volumes.inspect(name)
+        assert found is not None
+        assert found["Options"] == {"type": "tmpfs", "device": "tmpfs"}
+        assert found["Labels"] == {"a": "b", **LABELS}
+    finally:
+        for _ in range(2):
+            daemon.volumes.remove(name)
+    assert daemon.volumes.inspect(name) is None
+
+
+def test_images(daemon: Daemon, name: str) -> None:
+    found = daemon.images.find(IMAGE)
+    assert found is not None
+    assert daemon.images.find(found["Id"]) == found
+    assert daemon.images.history(found["Id"])[0]["Id"] == found["Id"]
+    tag = f"127.0.0.1:5000/dockerkit-test/{name}:one"
+    daemon.images.tag(found["Id"], tag)
+    try:
+        tagged = daemon.images.find(tag)
+        assert tagged is not None
+        assert tagged["Id"] == found["Id"]
+    finally:
+        for _ in range(2):
+            daemon.images.remove(tag)
+    assert daemon.images.find(tag) is None
+
+
+def test_who_removes_a_container_that_is_being_removed_waits_for_its_end(daemon: Daemon, name: str) -> None:
+    with created(daemon, name) as container:
+        daemon.containers.start(container)
+        gone: list[bool] = []
+
+        def remove() -> None:
+            daemon.containers.remove(container)
+            with pytest.raises(ContainerRemovedError):
+                daemon.containers.inspect(container)
+            gone.append(True)
+
+        threads = [threading.Thread(target=remove) for _ in range(4)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert gone == [True] * 4
+
+
+def test_an_engine_that_has_gone_is_told(dockerkit: Kit, name: str) -> None:
+    relay = Relay(dockerkit.engine.host.removeprefix("unix://"))
+    daemon = Daemon(relay.url)
+    relay.close()
+    try:
+        with pytest.raises(EngineUnavailableError) as caught:
+            daemon.containers.inspect(name)
+    finally:
+        daemon.close()
+    assert caught.value.what == f"the engine went away while it was to inspect the container {name}"
+    assert caught.value.mend == "look whether it still runs: `docker info`"
+
+
+# What is imported
+
+
+def python(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", script], capture_output=True, text=True, check=True
+    )
+
+
+def test_docker_py_is_imported_for_what_streams_alone(dockerkit: Kit, name: str) -> None:
+    """`connect, find, create, start, inspect, exec-poll, remove` get along without it."""
+    host = dockerkit.engine.host
+    if not host.startswith("unix:///"):
+        pytest.skip("the engine is elsewhere")
+    script = f"""
+import json, sys
+from pytest_dockerkit._engine.daemon import Daemon
+from pytest_dockerkit._poll import Look, until_ready
+from pytest_dockerkit._spec.network import NetworkSpec
+import pytest_dockerkit._runtime.session
+
+def heavy():
+    return sorted({{"docker", "requests", "urllib3", "http", "ssl"}} & {{*sys.modules}})
+
+daemon = Daemon({host!r})
+seen = [heavy()]
+daemon.networks.create({name!r}, NetworkSpec(), {LABELS!r})
+try:
+    image = daemon.images.find({IMAGE!r})["Id"]
+    body = {{"Image": image, "Cmd": ["sleep", "1000"], "Labels": {LABELS!r}, "HostConfig": {{"NetworkMode": "none"}}}}
+    container = daemon.containers.create({name!r}, body, None)
+    daemon.containers.start(container)
+    daemon.containers.inspect(container)
+    session = daemon.containers.begin_exec(container, ["true"])
+    until_ready(lambda: Look(daemon.containers.exec_result(session) is not None), timeout_s=30)
+    seen.append(heavy())
+    daemon.builder.name
+    daemon.containers.logs(container)
+    seen.append("docker" in heavy())
+finally:
+    daemon.containers.remove({name!r})
+    daemon.networks.remove({name!r})
+    daemon.close()
+print(json.dumps(seen))
+"""
+    assert json.loads(python(script).stdout) == [[], [], True]
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        "",
+        "import docker",
+        "import sys, threading\n[each.join() for each in threading.enumerate() if each.daemon]; sys.modules['docker']",
+    ],
+)
+def test_importing_it_behind_leaves_no_trace(then: str) -> None:
+    """Whether the process ends before it is there, needs it at once, or later."""
+    ran = python(f"from pytest_dockerkit._engine.daemon import Daemon\nDaemon.import_client_behind()\n{then}")
+    assert (ran.stdout, ran.stderr) == ("", "")
+
+
+def test_it_is_imported_behind_once() -> None:
+    script = """
+import threading
+from pytest_dockerkit._engine.daemon import Daemon
+for _ in range(3):
+    Daemon.import_client_behind()
+print(sum("imports docker" in each.name for each in threading.enumerate()))
+"""
+    assert python(script).stdout in ("0\n", "1\n")
