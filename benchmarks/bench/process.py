@@ -66,7 +66,7 @@ class Bench:
             else:
                 with Relay(socket_path()) as relay:
                     seconds, ended = _timed(argv, {**environment, "DOCKER_HOST": relay.host})
-                    builds = relay.count("POST", "/build") + relay.count("POST", "/grpc")
+                    builds = relay.builds
             lags = _lags(scratch / "record.jsonl")
         left = watch.left(HANDOVER_S if entry.contestant == HANDOVER else 0.0)
         return Outcome(

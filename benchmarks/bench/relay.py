@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _VERSION = re.compile(r"^/v\d+\.\d+(?=/)")
 
+#: How a BuildKit client asks for a build: the path `/moby.buildkit.v1.Control/Solve` in HPACK's Huffman code, as it
+#: stands in the first request for it on a connection. Source: RFC 7541, appendix B; seen from buildx 0.29.1.
+SOLVE = bytes.fromhex("6293c7e978ed3512753257ee15ef1ea4d87a18dc7a3b97")
+
 
 @dataclass
 class Request:
@@ -51,7 +55,7 @@ class _Messages:
         self._chunked = False
         self.opaque = False  # until the connection ends, nothing more is understood
 
-    def feed(self, data: bytes, heads: list[tuple[bytes, bool]], bodiless: deque[bool] | None = None) -> int:
+    def feed(self, data: bytes, heads: list[bytes], bodiless: deque[bool] | None = None) -> int:
         """Take bytes in: add the heads that are complete, and give how many messages have ended.
 
         `bodiless` says for each answer whether its request was a HEAD.
@@ -81,7 +85,7 @@ class _Messages:
                     break
                 self._buffer = rest
                 ended += self._head(head, bodiless)
-                heads.append((head, True))
+                heads.append(head)
         if self.opaque:
             self._buffer = b""
         return ended
@@ -124,15 +128,17 @@ class Relay:
         self._lock = threading.Lock()
         self._connections = 0
         self.requests: list[Request] = []
+        self.solves = 0
 
     @property
     def host(self) -> str:
         """The address of the relay."""
         return f"unix://{self._directory.name}/engine.sock"
 
-    def count(self, verb: str, path: str) -> int:
-        """Count the requests of this kind that the engine answered without an error."""
-        return sum(each.is_a(verb, path) and each.status < 400 for each in self.requests)
+    @property
+    def builds(self) -> int:
+        """How many builds were asked for, of the engine's builder or through BuildKit's own interface."""
+        return self.solves + sum(each.is_a("POST", "/build") for each in self.requests)
 
     def __enter__(self) -> Relay:
         self._listener.bind(str(Path(self._directory.name, "engine.sock")))
@@ -181,11 +187,17 @@ class Connection:
 
     def _asked(self):  # type: ignore[no-untyped-def]
         messages = _Messages()
+        tail = b""
 
         def note(data: bytes) -> None:
-            heads: list[tuple[bytes, bool]] = []
+            nonlocal tail
+            if messages.opaque:
+                # What stands across two reads is found, too, and nothing twice.
+                self._relay.solves += (tail + data).count(SOLVE)
+                tail = (tail + data)[-len(SOLVE) + 1 :]
+            heads: list[bytes] = []
             messages.feed(data, heads)
-            for head, _ in heads:
+            for head in heads:
                 verb, path, _ = head.split(b"\r\n")[0].decode("latin-1").split(" ", 2)
                 request = Request(verb, path, self._number, time.monotonic())
                 self._open.append(request)
@@ -198,9 +210,9 @@ class Connection:
         messages = _Messages()
 
         def note(data: bytes) -> None:
-            heads: list[tuple[bytes, bool]] = []
+            heads: list[bytes] = []
             ended = messages.feed(data, heads, self._heads)
-            statuses = deque(int(head.split(None, 2)[1]) for head, _ in heads)
+            statuses = deque(int(head.split(None, 2)[1]) for head in heads)
             for request in self._open:
                 if not request.status and statuses:
                     request.status = statuses.popleft()

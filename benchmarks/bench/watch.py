@@ -37,11 +37,16 @@ class Watch:
         self._engine = Engine()
         self._look = Engine()
         self._last = time.monotonic()
+        self._connected: list[tuple[str, str | None]] = []
         self.containers: set[str] = set()
-        self.networks: dict[str, str] = {}
+
+    @property
+    def networks(self) -> set[str]:
+        """The networks, by id, that its containers were connected to."""
+        return {network for network, container in self._connected if container in self.containers}
 
     def __enter__(self) -> Watch:
-        wanted = filters(type=["container", "network"], event=["create", "connect"])
+        wanted = filters(type=["container", "network"], event=["start", "connect"])
         stream = self._engine.stream(f"/events?{wanted}")
         threading.Thread(target=self._read, args=(stream,), daemon=True).start()
         return self
@@ -69,10 +74,12 @@ class Watch:
         actor = event["Actor"]
         attributes = actor["Attributes"]
         if event["Type"] == "container":
+            # Started, not created: the engine's own builder creates containers that are none of ours.
             if attributes.get(LABEL) == self._run:
                 self.containers.add(actor["ID"])
-        elif attributes.get("container") in self.containers and attributes["name"] not in _GIVEN:
-            self.networks[actor["ID"]] = attributes["name"]
+        elif attributes["name"] not in _GIVEN:
+            # It is connected before it is started.
+            self._connected.append((actor["ID"], attributes.get("container")))
 
     def left(self, wait_s: float = 0.0) -> list[str]:
         """Give what is still there, in words, waiting so long for it to go; then remove it, by its id."""

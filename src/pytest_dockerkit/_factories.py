@@ -147,8 +147,10 @@ class ContainerFactory(Factory):
         *,
         given: Mapping[str, Any] | None = None,
         function: Callable[..., Any] | None = None,
+        per_worker: bool = False,
     ) -> None:
         super().__init__(place)
+        self.per_worker = per_worker
         self._given = given or {}
         self._function = function
         if function is not None:
@@ -176,7 +178,8 @@ class ContainerFactory(Factory):
         spec = self._spec(request, needed).anchored(self.place.directory)
         alias = alias_of(spec, request.fixturename or "container")
         texts = [_depend(request, need, self.place) for need in spec.depends_on if isinstance(need, str)]
-        container = start(request, spec, alias, self.place.text)
+        place = self.place.text + instance_of(request._pyfuncitem, request.fixturename)  # noqa: SLF001
+        container = start(request, spec, alias, place, per_worker=self.per_worker)
         given = (*texts, *spec.depends_on, *needed.values())
         container.stands_on += [each for each in given if isinstance(each, type(container))]
         return container
@@ -272,10 +275,11 @@ class ImageFactory(Factory):
 class ThingFactory(Factory):
     """A network or a volume."""
 
-    def __init__(self, place: Place, kind: str, spec: NetworkSpec | VolumeSpec) -> None:
+    def __init__(self, place: Place, kind: str, spec: NetworkSpec | VolumeSpec, *, per_worker: bool) -> None:
         self.__name__ = kind
         super().__init__(place)
         self._spec = spec
+        self._per_worker = per_worker
 
     def setup(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> Any:  # noqa: ARG002
         session = session_of(request.config)
@@ -283,14 +287,28 @@ class ThingFactory(Factory):
         made = session.ahead.take_thing(self.slot(scope_key(request.node, request.scope), name), request.addfinalizer)
         if made is not None:
             return made
-        return self.make(session, ScopeInstance(request.scope, f"fixture {name}", request.addfinalizer), name)
+        scope = ScopeInstance(request.scope, f"fixture {name}", request.addfinalizer)
+        item = request._pyfuncitem  # noqa: SLF001  - the test that the fixture is set up for
+        return self.make(session, scope, name, instance_of(item, name) if request.scope == "session" else None)
 
     def slot(self, scope_key: str, name: str) -> tuple[object, ...]:
         """Give what it is found by when it was made before it is asked for."""
         return (scope_key, self.place.text, name)
 
-    def make(self, session: Session, scope: ScopeInstance, name: str) -> Any:
-        """Make the network or volume; at the end of the scope it is removed."""
+    def make(self, session: Session, scope: ScopeInstance, name: str, instance: str | None) -> Any:
+        """Make the network or volume; at the end of the scope it is removed, unless all workers share it.
+
+        Args:
+            session: what makes it.
+            scope: for how long, where it is not shared.
+            name: the fixture's.
+            instance: which of the session's it is, see `instance_of`; None for what ends sooner.
+        """
+        if session.shared is not None and instance is not None and not self._per_worker:
+            key = session.shared.key(self.__name__, self.place.text, name, instance, self._spec)
+            if isinstance(self._spec, NetworkSpec):
+                return session.shared.network(key, self._spec, slug(name))
+            return session.shared.volume(key, self._spec, slug(name))
         if isinstance(self._spec, NetworkSpec):
             return session.surroundings.network(self._spec, scope, slug(name))
         return session.surroundings.volume(self._spec, scope, slug(name))
@@ -299,6 +317,27 @@ class ThingFactory(Factory):
 def alias_of(spec: ContainerSpec, fixture: str) -> str:
     """Give what others find a fixture's container by."""
     return spec.name or (check_alias("name", fixture) if fixture.isascii() else slug(fixture))
+
+
+def instance_of(item: pytest.Item, fixture: str | None) -> str:
+    """Tell apart what a fixture gives for the params of its own, and of those that it stands on.
+
+    Returns:
+        the same in all xdist workers; empty where there are no params.
+    """
+    indices: Mapping[str, int] = getattr(getattr(item, "callspec", None), "indices", {})
+    if not indices:
+        return ""
+    manager = item.session._fixturemanager  # noqa: SLF001  - pytest tells it nowhere else
+    found: dict[str, None] = {}
+    waiting = [fixture or ""]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = None
+            for definition in manager.getfixturedefs(name, item) or ():
+                waiting += definition.argnames
+    return "".join(f"[{name}={indices[name]}]" for name in sorted(found) if name in indices)
 
 
 def image_from(given: Mapping[str, Any]) -> ImageRequest:
@@ -393,10 +432,12 @@ def _depend(request: pytest.FixtureRequest, need: str, place: Place) -> object:
     return value
 
 
-def start(request: pytest.FixtureRequest, spec: ContainerSpec, alias: str, place: str) -> RunningContainer:
-    """Start a container for a fixture; it is removed when the fixture is torn down."""
+def start(
+    request: pytest.FixtureRequest, spec: ContainerSpec, alias: str, place: str, *, per_worker: bool
+) -> RunningContainer:
+    """Start a container for a fixture; it is removed when the fixture is torn down, unless all workers share it."""
     item = request._pyfuncitem  # noqa: SLF001  - the test that the fixture is set up for
-    wanted = Wanted(spec, scope_of(request.node, request.scope), alias, place=place)
+    wanted = Wanted(spec, scope_of(request.node, request.scope), alias, place=place, per_worker=per_worker)
     session = session_of(request.config)
     container = session.run(wanted, peers=containers_of(item), at_end=request.addfinalizer)
     note(item, container)

@@ -154,7 +154,13 @@ def _run(request: pytest.FixtureRequest, item: pytest.Item, wanted: ContainerReq
         node.addfinalizer(shared.clear)
     try:
         container = session_of(request.config).run(
-            Wanted(wanted.spec, scope_of(node, wanted.scope), wanted.name, group_of(item, wanted)),
+            Wanted(
+                wanted.spec,
+                scope_of(node, wanted.scope),
+                wanted.name,
+                group_of(item, wanted),
+                per_worker=wanted.per_worker,
+            ),
             peers=containers_of(item),
         )
     except DockerkitError as failure:

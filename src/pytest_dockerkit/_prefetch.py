@@ -7,6 +7,7 @@ test asks for it in the ordinary way, and gets what is there.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +18,14 @@ import pytest
 from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks
 
 from pytest_dockerkit import _run
-from pytest_dockerkit._factories import ContainerFactory, Factory, ImageFactory, ThingFactory, alias_of
+from pytest_dockerkit._factories import (
+    ContainerFactory,
+    Factory,
+    ImageFactory,
+    ThingFactory,
+    alias_of,
+    instance_of,
+)
 from pytest_dockerkit._markers import (
     FIXTURES,
     definitions,
@@ -34,12 +42,12 @@ from pytest_dockerkit._spec.marker import SCOPES
 from pytest_dockerkit._spec.network import INTERNAL, ISOLATED
 from pytest_dockerkit._spec.refs import FixtureRef
 from pytest_dockerkit._spec.self_contained import self_contained
-from pytest_dockerkit.errors import DockerkitError
+from pytest_dockerkit.errors import DockerkitError, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from pytest_dockerkit._runtime.ahead import Errand
+    from pytest_dockerkit._runtime.ahead import Ahead, Errand, Slot
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._spec.container import ContainerSpec
     from pytest_dockerkit._spec.marker import ContainerRequest
@@ -53,12 +61,40 @@ def begin(session: pytest.Session) -> None:
     config = session.config
     broken = session.testsfailed and not config.option.continue_on_collection_errors
     plans = config.option.collectonly or getattr(config.option, "setupplan", False)
-    if broken or plans or _run.option(config, "prefetch") == "off":
+    if broken or plans:
         return
     if items := [item for item in session.items if _is_ours(item)]:
-        prefetch = Prefetch(_run.session_of(session.config), session.items, alone=not _run.is_worker(session.config))
-        session.config.pluginmanager.register(prefetch, "dockerkit-prefetch")
-        prefetch.begin(items)
+        runtime = _run.session_of(config)
+        config.pluginmanager.register(Reservations(runtime), "dockerkit-reservations")
+        if _run.option(config, "prefetch") == "on":
+            prefetch = Prefetch(runtime, session.items, alone=not _run.is_worker(config))
+            config.pluginmanager.register(prefetch, "dockerkit-prefetch")
+            prefetch.begin(items)
+
+
+class Reservations:
+    """Takes room for all that a test has for itself at once, so that no two tests wait for each other."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Take it, and first let go what is kept for later where another process waits for room."""
+        self._session.places.make_room()
+        if _is_ours(item):
+            with contextlib.suppress(SpecError):
+                self._session.places.reserve(_Test(item, ("function",)).own_specs(self._session.ahead))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self) -> None:
+        """Give back what was not used."""
+        self._session.places.release()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self) -> None:
+        """Give back what was not used, though the test was not run."""
+        self._session.places.release()
 
 
 class Prefetch:
@@ -165,13 +201,19 @@ class Plan:
             return self._ahead.image(factory.wanted(place.chosen))
         if isinstance(factory, ThingFactory) and place.scope in test.scopes:
             slot = factory.slot(place.key, place.name)
-            return self._ahead.thing(slot, lambda scope: factory.make(self._session, scope, place.name))
+            instance = instance_of(test.item, place.name) if place.scope == "session" else None
+            return self._ahead.thing(slot, lambda scope: factory.make(self._session, scope, place.name, instance))
         if not isinstance(factory, ContainerFactory) or not factory.is_known:
             return None
         spec = factory.known_spec(place.chosen)
         names = [*factory.refs(), *(need for need in spec.depends_on if isinstance(need, str))]
         needs = {need: self._fixture(test, need) for need in names}
-        wanted = partial(Wanted, alias=alias_of(spec, place.name), place=factory.place.text)
+        wanted = partial(
+            Wanted,
+            alias=alias_of(spec, place.name),
+            place=factory.place.text + instance_of(test.item, place.name),
+            per_worker=factory.per_worker,
+        )
         return self._container(
             test, place, spec, needs, wanted, lambda values: factory.known_spec(place.chosen, values.__getitem__)
         )
@@ -190,7 +232,7 @@ class Plan:
             need: self._marker(test, marked[need]) if need in marked else self._fixture(test, need)
             for need in request.needs
         } | {ref: self._fixture(test, ref) for ref in refs_of(request.spec)}
-        wanted = partial(Wanted, alias=request.name, group=group)
+        wanted = partial(Wanted, alias=request.name, group=group, per_worker=request.per_worker)
         errand = self._container(
             test, place, request.spec, needs, wanted, lambda values: with_values(request.spec, values.__getitem__)
         )
@@ -273,6 +315,26 @@ class _Test:
                 factory = definition.func
                 if isinstance(factory, ContainerFactory):
                     yield definition.scope
+
+    def own_specs(self, ahead: Ahead) -> list[ContainerSpec]:
+        """Give the known specs of the containers that it has for itself, and that are not there yet."""
+        key = scope_key(self.item, "function")
+        specs: dict[Slot, ContainerSpec] = {}
+        for request in self.requests:
+            if request.scope == "function":
+                specs[key, request.name, group_of(self.item, request), ""] = request.spec
+        for name in self.names:
+            for definition in definitions(self.item, name)[-1:]:
+                factory = definition.func
+                if (
+                    definition.scope != "function"
+                    or not isinstance(factory, ContainerFactory)
+                    or not factory.is_known
+                ):
+                    continue
+                spec = factory.known_spec(self.params.get(name))
+                specs[key, alias_of(spec, name), "", factory.place.text] = spec
+        return [spec for slot, spec in specs.items() if not ahead.has(slot)]
 
     def lets_ahead(self, spec: ContainerSpec, scope: str) -> bool:
         """Tell whether a container can be there before its test without anybody noticing."""

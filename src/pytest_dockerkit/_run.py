@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_dockerkit import _workers
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -51,6 +53,7 @@ OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
         "how a build or pull of more than two seconds is shown: a line that changes, or lines that stay",
     ),
     ("prefetch", "on", ("on", "off"), "whether what the tests want is made in the background, before they ask"),
+    ("max-containers", None, None, "how many containers there may be at once, over all xdist workers"),
     (
         "missing-engine",
         "fail",
@@ -87,13 +90,32 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def hand_down(node: Any) -> None:
+    """Tell an xdist worker of the run that it belongs to."""
+    config: pytest.Config = node.config
+    _workers.hand_down(node, run_id(config), settings(config).state_dir, _engine(config))
+
+
+def _handed_down(config: pytest.Config, key: str) -> str | None:
+    return _workers.handed_down(config, key, _engine(config))
+
+
+def _engine(config: pytest.Config) -> tuple[str | None, ...]:
+    return option(config, "host"), option(config, "context")
+
+
+def is_alone(config: pytest.Config) -> bool:
+    """Tell whether this process clears up after itself: no xdist worker, or one on another machine."""
+    return _handed_down(config, "run") is None
+
+
 def run_id(config: pytest.Config) -> str:
     """Give the run's id; an xdist worker has the controller's."""
     if _RUN_ID not in config.stash:
         from pytest_dockerkit._names import new_run_id
 
-        given = getattr(config, "workerinput", {}).get("dockerkit_run")
-        config.stash[_RUN_ID] = given or new_run_id()
+        # One on another machine makes a run of its own.
+        config.stash[_RUN_ID] = _handed_down(config, "run") or new_run_id()
     return config.stash[_RUN_ID]
 
 
@@ -104,11 +126,19 @@ def session_of(config: pytest.Config) -> Session:
         from pytest_dockerkit._runtime.session import Session
 
         process = str(getattr(config, "workerinput", {}).get("workerid", "main"))
-        session = Session(settings(config), run_id(config), process, _Hooks(config))
+        secret = _handed_down(config, "secret")
+        sharing = None if secret is None else bytes.fromhex(secret)
+        session = Session(settings(config), run_id(config), process, _Hooks(config), sharing)
         screen = config.stash.get(SCREEN, None)
         session.progress = Tasks(screen and screen(), process)
         config.stash[_SESSION] = session
     return config.stash[_SESSION]
+
+
+def bury(config: pytest.Config, process: str) -> None:
+    """Remove what an xdist worker had for itself that has died."""
+    if (settings(config).state_dir / "runs" / run_id(config)).is_dir():
+        session_of(config).bury(process)
 
 
 def session_if_any(config: pytest.Config) -> Session | None:
@@ -118,7 +148,7 @@ def session_if_any(config: pytest.Config) -> Session | None:
 
 def session_to_finish(config: pytest.Config) -> Session | None:
     """Give the session if this process has to clear up after the run: after itself, or after its workers."""
-    if is_worker(config):
+    if not is_alone(config):
         return None
     if _RUN_ID not in config.stash or _SESSION in config.stash:
         return session_if_any(config)
@@ -169,6 +199,7 @@ def settings(config: pytest.Config) -> Settings:
         Settings,
         declared_images,
         read_image_registry,
+        read_max_containers,
         read_mirrors,
         read_subnets,
         state_dir,
@@ -176,7 +207,7 @@ def settings(config: pytest.Config) -> Settings:
 
     if _SETTINGS not in config.stash:
         # Of the controller, whose business it is to clear up after its workers.
-        given = getattr(config, "workerinput", {}).get("dockerkit_state")
+        given = _handed_down(config, "state")
         config.stash[_SETTINGS] = Settings(
             host=option(config, "host"),
             context=option(config, "context"),
@@ -189,6 +220,7 @@ def settings(config: pytest.Config) -> Settings:
             lock_file=config.rootpath / "dockerkit.lock",
             images=declared_images(config.rootpath),
             rebuild=rebuild(config),
+            max_containers=read_max_containers(option(config, "max-containers")),
             state_dir=state_dir() if given is None else Path(given),
         )
     return config.stash[_SETTINGS]

@@ -31,6 +31,7 @@ def container_fixture(
     params: Iterable[Any] | None = None,
     ids: Any = None,
     autouse: bool = False,
+    per_worker: bool = False,
     **fields: Any,
 ) -> Any:
     """Make a fixture that gives a `RunningContainer`.
@@ -46,6 +47,7 @@ def container_fixture(
             the place of what is given here.
         ids: pytest's names for the params.
         autouse: whether every test in reach gets it.
+        per_worker: whether each worker of pytest-xdist has one of its own, also where the scope is the session.
         **fields: fields of `ContainerSpec`, and those that say what to build, as in the marker. `image`,
             `network`, `volumes` and `depends_on` take the fixtures of such things.
 
@@ -56,8 +58,11 @@ def container_fixture(
     options = {"scope": scope, "params": params, "ids": ids, "autouse": autouse}
     if inspect.isfunction(image) and not fields:
         return _define(ContainerFactory(place, function=image), options)
+    checks.flag("per_worker", per_worker)
     if image is None and not fields:
-        return lambda function: _define(ContainerFactory(Place.of(function), function=function), options)
+        return lambda function: _define(
+            ContainerFactory(Place.of(function), function=function, per_worker=per_worker), options
+        )
     if image is None and params is None and not {"build", "dockerfile_text", "image"} & {*fields}:
         raise SpecError(
             "no image is given",
@@ -65,7 +70,7 @@ def container_fixture(
             mend='an image such as "redis:7", or build=; a decorated function puts them into its ContainerSpec',
         )
     given = {**fields} if image is None else {**fields, "image": image}
-    return _define(ContainerFactory(place, given=with_refs(given, place.name_of)), options)
+    return _define(ContainerFactory(place, given=with_refs(given, place.name_of), per_worker=per_worker), options)
 
 
 @without_our_frames
@@ -98,7 +103,12 @@ def image_fixture(
 
 @without_our_frames
 def network_fixture(
-    spec: NetworkSpec | None = None, *, scope: Any = "function", autouse: bool = False, **fields: Any
+    spec: NetworkSpec | None = None,
+    *,
+    scope: Any = "function",
+    autouse: bool = False,
+    per_worker: bool = False,
+    **fields: Any,
 ) -> Any:
     """Make a fixture that gives a `Network`, removed at the end of its scope.
 
@@ -106,18 +116,26 @@ def network_fixture(
         spec: what is wanted; or fields of one.
         scope: pytest's scope, or a callable that gives it.
         autouse: whether every test in reach gets it.
+        per_worker: whether each worker of pytest-xdist has one of its own, also where the scope is the session.
         **fields: fields of `NetworkSpec`, such as `internal=True`.
 
     Raises:
         SpecError: a keyword, a type or a value is wrong.
     """
     wanted = spec_from(NetworkSpec, spec, fields)
-    return _define(ThingFactory(Place.of_caller(), "network", wanted), {"scope": scope, "autouse": autouse})
+    alone = checks.flag("per_worker", per_worker)
+    factory = ThingFactory(Place.of_caller(), "network", wanted, per_worker=alone)
+    return _define(factory, {"scope": scope, "autouse": autouse})
 
 
 @without_our_frames
 def volume_fixture(
-    spec: VolumeSpec | None = None, *, scope: Any = "function", autouse: bool = False, **fields: Any
+    spec: VolumeSpec | None = None,
+    *,
+    scope: Any = "function",
+    autouse: bool = False,
+    per_worker: bool = False,
+    **fields: Any,
 ) -> Any:
     """Make a fixture that gives a `Volume`, removed at the end of its scope.
 
@@ -125,13 +143,16 @@ def volume_fixture(
         spec: what is wanted; or fields of one.
         scope: pytest's scope, or a callable that gives it.
         autouse: whether every test in reach gets it.
+        per_worker: whether each worker of pytest-xdist has one of its own, also where the scope is the session.
         **fields: fields of `VolumeSpec`.
 
     Raises:
         SpecError: a keyword, a type or a value is wrong.
     """
     wanted = spec_from(VolumeSpec, spec, fields)
-    return _define(ThingFactory(Place.of_caller(), "volume", wanted), {"scope": scope, "autouse": autouse})
+    alone = checks.flag("per_worker", per_worker)
+    factory = ThingFactory(Place.of_caller(), "volume", wanted, per_worker=alone)
+    return _define(factory, {"scope": scope, "autouse": autouse})
 
 
 def _define(factory: Factory, options: Mapping[str, Any]) -> Any:

@@ -80,8 +80,14 @@ def pytest_configure_node(node: Any) -> None:
     from pytest_dockerkit import _progress
 
     _progress.hand_down(node)
-    node.workerinput["dockerkit_run"] = _run.run_id(node.config)
-    node.workerinput["dockerkit_state"] = str(_run.settings(node.config).state_dir)
+    _run.hand_down(node)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object | None) -> None:
+    """Remove what a worker had for itself that has died; the tests go on meanwhile."""
+    if error:
+        _run.bury(node.config, str(node.gateway.id))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-import ssl
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ from pytest_dockerkit.errors import (
 )
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator, Mapping, Sequence
     from http.client import HTTPResponse
 
@@ -285,7 +285,7 @@ def http(
         _check_tcp(port)
     if body is not None:
         _check_pattern(body)
-    if not isinstance(tls, bool | ssl.SSLContext):
+    if not (isinstance(tls, bool) or _is_context(tls)):
         raise checks.wrong_type("tls", tls, "tls=True, or tls= an ssl.SSLContext")
     wanted = checks.sequence("status", (status,) if isinstance(status, int) else status, _STATUS)
     if not wanted:
@@ -369,7 +369,16 @@ def _check_pattern(pattern: object) -> None:
         ) from None
 
 
+def _is_context(tls: object) -> bool:
+    # Imported where it is needed: it takes 5 ms.
+    import ssl
+
+    return isinstance(tls, ssl.SSLContext)
+
+
 def _ssl_context(tls: bool | ssl.SSLContext) -> ssl.SSLContext:  # noqa: FBT001  - the user's own value
+    import ssl
+
     if isinstance(tls, ssl.SSLContext):
         return tls
     # The certificate of a service under test is its own; who wants it checked gives a context.

@@ -92,11 +92,12 @@ def test_each_scope_instance_has_a_container_of_its_own(suite: Suite) -> None:
 
 
 def test_a_container_is_gone_at_the_end_of_its_scope(suite: Suite) -> None:
-    """The next test finds that of the function and that of the class gone, and that of the module running."""
+    """Behind the next test, those of the function and of the class go; that of the module runs."""
     suite.run(
         f"""
         import docker
         import pytest
+        from pytest_dockerkit._poll import Look, until_ready
 
         pytestmark = pytest.mark.container({STAYS}, name="of-module", scope="module")
         seen = {{}}
@@ -108,10 +109,13 @@ def test_a_container_is_gone_at_the_end_of_its_scope(suite: Suite) -> None:
                 seen.update({{name: each.id for name, each in containers.items()}})
 
             def test_second(self, docker_client):
-                assert living(docker_client) == {{"of-class", "of-module"}}
+                await_living(docker_client, {{"of-class", "of-module"}})
 
         def test_third(docker_client):
-            assert living(docker_client) == {{"of-module"}}
+            await_living(docker_client, {{"of-module"}})
+
+        def await_living(client, names):
+            assert until_ready(lambda: Look(living(client) == names), timeout_s=60).ready
 
         def living(client):
             ids = {{each["Id"] for each in client.api.containers(all=True)}}

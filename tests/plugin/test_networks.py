@@ -274,23 +274,32 @@ def test_a_container_is_cut_off_for_a_block(containers: dict[str, RunningContain
     assert a.network is b.network
 
 
-def test_networks_are_gone_with_their_scope(suite: Suite) -> None:
-    """A function's network does not live to see the next test."""
+def test_a_network_that_is_used_again_has_nobody_of_before_in_it(suite: Suite) -> None:
+    """Networks go from test to test, and nobody stays in one: neither its containers nor those that had joined it."""
     outcome = suite.run(
         """
         import pytest
 
-        names = []
+        SLEEPS = dict(command=["sleep", "1000"])
 
-        @pytest.mark.parametrize("number", range(2))
-        @pytest.mark.container("busybox:stable", command=["sleep", "1000"])
-        def test_one(container, docker_client, number):
-            alive = [each.name for each in docker_client.networks.list()]
-            assert not set(names) & set(alive)
-            names.append(container.network.name)
-        """
+        @pytest.mark.container("busybox:stable", name="db", scope="session", **SLEEPS)
+        @pytest.mark.container("busybox:stable", name="api", **SLEEPS)
+        @pytest.mark.parametrize("number", range(3))
+        def test_with_two(containers, number):
+            assert containers["api"].exec(["nslookup", "db"]).exit_code == 0
+
+        @pytest.mark.container("busybox:stable", name="api", **SLEEPS)
+        @pytest.mark.parametrize("number", range(6))
+        def test_with_one(container, number, docker_client):
+            found = docker_client.api.inspect_network(container.network.id)["Containers"]
+            assert [*found] == [container.id]
+            assert container.exec(["nslookup", "db"]).exit_code != 0
+        """,
     )
-    outcome.ended(passed=2)
+    outcome.ended(passed=9)
+    networks = [name for each in outcome.containers for name in each["NetworkSettings"]["Networks"]]
+    # One for the session, and of those of nine tests fewer than nine.
+    assert len({*networks}) < 9
 
 
 def test_a_foreign_container_in_our_network_does_not_keep_it(suite: Suite) -> None:
@@ -315,7 +324,7 @@ def test_a_foreign_container_in_our_network_does_not_keep_it(suite: Suite) -> No
         subprocess.run(["docker", "rm", "-f", name], capture_output=True, check=True)
 
 
-def test_the_kits_network_goes_with_its_last_container(dockerkit: Kit) -> None:
+def test_the_kits_network_is_left_with_its_last_container(dockerkit: Kit) -> None:
     with dockerkit.run("busybox:stable", command=SLEEP) as one:
         with dockerkit.run("busybox:stable", command=SLEEP) as two:
             assert two.network is one.network
@@ -323,4 +332,6 @@ def test_the_kits_network_goes_with_its_last_container(dockerkit: Kit) -> None:
         assert one.network.inspect() != {}
         with dockerkit.run("busybox:stable", command=SLEEP) as three:
             assert three.network is one.network
-    assert one.network.inspect() == {}
+            network = one.network
+    # It is there for the next, or is removed.
+    assert not network.inspect().get("Containers")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import uuid
 from collections.abc import Iterator
@@ -31,6 +33,8 @@ from pytest_dockerkit.errors import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_dockerkit import Kit
 
 IMAGE = "busybox:stable"
@@ -64,7 +68,9 @@ class Relay:
     def _pass_on(source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while piece := source.recv(65536):
-                target.sendall(piece)
+                # What the engine does not want to hear any more is let go.
+                with contextlib.suppress(OSError):
+                    target.sendall(piece)
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
 
@@ -167,6 +173,26 @@ def test_what_is_at_a_path(daemon: Daemon, name: str) -> None:
         assert daemon.containers.real_path(container, "/nothing") == "/nothing"
         with pytest.raises(ContainerFileError):
             daemon.containers.real_path(container, "/one")
+
+
+@pytest.mark.parametrize("size", [10, 8_000_000])
+def test_files_are_put(daemon: Daemon, name: str, size: int) -> None:
+    """However many; where it cannot be, the engine may hang up before it has heard them all."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        info = tarfile.TarInfo("a b")
+        info.size = size
+        tar.addfile(info, io.BytesIO(bytes(size)))
+    with created(daemon, name) as container:
+        daemon.containers.put(container, "/tmp", packed.getvalue())
+        assert daemon.containers.has(container, "/tmp/a b")
+        with pytest.raises(NotOnEngineError) as caught:
+            daemon.containers.put(container, "/no/such", packed.getvalue())
+        assert caught.value.what == "the engine could not copy files into /no/such"
+        assert "no such directory" in caught.value.saw or "Could not find the file" in caught.value.saw
+        with daemon.containers.get(container, "/tmp/a b") as pieces:
+            assert pieces is not None
+            assert sum(len(each) for each in pieces) >= size
 
 
 def test_a_platform_is_asked_for_only_where_it_is_given(daemon: Daemon, name: str) -> None:
@@ -286,6 +312,22 @@ def test_an_engine_that_has_gone_is_told(dockerkit: Kit, name: str) -> None:
     assert caught.value.mend == "look whether it still runs: `docker info`"
 
 
+@pytest.mark.parametrize("said", [{"auths": {"127.0.0.1:1": "no"}}, []])
+def test_a_configuration_that_docker_py_cannot_read_is_told_where_it_is_needed(
+    dockerkit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: object
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(said), encoding="utf-8")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    daemon = Daemon(dockerkit.engine.host)
+    try:
+        assert daemon.images.find(IMAGE) is not None
+        with pytest.raises(EngineError) as caught:
+            daemon.containers.logs("any")
+        assert caught.value.what == "docker-py cannot be set up"
+    finally:
+        daemon.close()
+
+
 # What is imported
 
 
@@ -339,7 +381,7 @@ print(json.dumps(seen))
     [
         "",
         "import docker",
-        "import sys, threading\n[each.join() for each in threading.enumerate() if each.daemon]; sys.modules['docker']",
+        "import sys, threading; [one.join() for one in threading.enumerate() if one.daemon]; sys.modules['docker']",
     ],
 )
 def test_importing_it_behind_leaves_no_trace(then: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_dockerkit._runtime import room_file
 from pytest_dockerkit._runtime.capacity import DEAD_S, WAIT_S, Capacity, Claim
 from pytest_dockerkit._runtime.room import Book, Bounds
 from pytest_dockerkit.errors import CapacityError, LockError
@@ -52,7 +53,11 @@ class Run:
         return self.processes[process]
 
     def book(self) -> Book:
-        return Book.read(json.loads((self.directory / "room" / "taken.json").read_bytes()))
+        return Book.read(json.loads(self.file.read_bytes().splitlines()[-1]))
+
+    @property
+    def file(self) -> Path:
+        return self.directory / "room" / "taken.jsonl"
 
     def taken(self) -> list[str]:
         return sorted(self.book().taken)
@@ -152,6 +157,32 @@ def test_a_process_that_has_died_is_dropped_and_what_is_shared_stays(run: Run) -
     assert run["gw1"].take(claims("b"), wait=False)
     run["gw1"].drop_process("gw0")
     assert run.taken() == ["b", "s"]
+
+
+def test_half_a_line_of_a_process_that_died_meanwhile_is_no_line(run: Run) -> None:
+    run.containers = 3
+    assert run["gw0"].take(claims("a"), wait=True)
+    whole = run.file.read_bytes()
+    for half in (b"", whole[:1], whole[:-1], b"\n" + whole[:20]):
+        run.file.write_bytes(whole + half)
+        assert run["gw1"].take(claims("b"), wait=True)
+        assert run.taken() == ["a", "b"]
+        run["gw1"].give_back("b")
+        assert run.taken() == ["a"]
+    run.file.write_bytes(whole[:-1])
+    assert run["gw1"].take(claims("b"), wait=True)
+    assert run.taken() == ["b"]
+
+
+def test_the_file_does_not_grow_without_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room_file, "_LONG_BYTES", 1000)
+    run.containers = 2
+    for number in range(100):
+        assert run["gw0"].take(claims(f"a{number}"), wait=True)
+        run["gw0"].give_back(f"a{number}")
+    assert run["gw0"].take(claims("b"), wait=True)
+    assert run.taken() == ["b"]
+    assert run.file.stat().st_size < 2000
 
 
 # Memory
@@ -300,7 +331,7 @@ def test_waiting_ends_with_an_error_at_last(run: Run) -> None:
     run["gw0"].take(claims("a"), wait=True)
     assert refusal(lambda: run["gw1"].take(claims("b"), wait=True)) == (
         "there was no room for 1 container within 1800 s\n"
-        "  saw:  1 containers of --dockerkit-max-containers=1\n"
+        "  saw:  containers: 1 of --dockerkit-max-containers=1\n"
         "        gw0 has a\n"
         "        gw1 waits for room for b\n"
         "  mend: look at what the others do; or fewer workers (-n), or more room (--dockerkit-max-containers=)"
@@ -353,7 +384,7 @@ def test_when_all_wait_for_each_other_the_last_is_told(run: Run) -> None:
     run.waits("gw0", "api-0")()
     assert refusal(lambda: run["gw1"].take(claims("api-1"), wait=True)) == (
         "all workers wait for room that another one has, so none of them can go on\n"
-        "  saw:  2 containers of --dockerkit-max-containers=2\n"
+        "  saw:  containers: 2 of --dockerkit-max-containers=2\n"
         "        gw0 has db-0 and waits for room for api-0\n"
         "        gw1 has db-1 and waits for room for api-1\n"
         "  mend: --dockerkit-max-containers= above 2, or fewer workers (-n), or containers that the workers share: "
@@ -370,7 +401,7 @@ def test_all_may_wait_for_memory(run: Run) -> None:
         book.enqueue("gw0", [sized("api-0", 10)], settled=True)
     assert refusal(lambda: run["gw1"].take([sized("api-1", 10), Claim("x")], wait=True)) == (
         "all workers wait for room that another one has, so none of them can go on\n"
-        "  saw:  memory caps of 100 MiB of 100 MiB\n"
+        "  saw:  memory caps: 100 MiB of 100 MiB\n"
         "        gw0 has db-0 (50 MiB) and waits for room for api-0 (10 MiB)\n"
         "        gw1 has db-1 (50 MiB) and waits for room for api-1 (10 MiB), x\n"
         '  mend: fewer workers (-n), or containers that the workers share: scope="session" without '

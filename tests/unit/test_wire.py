@@ -6,6 +6,8 @@ import contextlib
 import gc
 import os
 import socket
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,7 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from pytest_dockerkit._engine.translate import translated
 from pytest_dockerkit._engine.wire import AnswerError, SilenceError, SocketWire, ask, path_of
+from pytest_dockerkit.errors import (
+    ConflictError,
+    EngineError,
+    EngineUnavailableError,
+    NotOnEngineError,
+    PortTakenError,
+)
 
 #: What the other end does with a request: gives the bytes to send, or None to hang up.
 Script = Callable[[int, str], bytes | None]
@@ -298,3 +308,78 @@ def test_where_nothing_listens_it_says_what_the_system_says(tmp_path: Path) -> N
     with pytest.raises(ConnectionError) as caught:
         ask(SocketWire("/" + "x" * 200), "GET", "/x")
     assert str(caught.value) == "AF_UNIX path too long"
+
+
+# What comes out of it
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "text"),
+    [
+        (
+            AnswerError(404, "no such thing"),
+            NotOnEngineError,
+            "the engine could not look\n  saw:  no such thing\n  mend: look twice",
+        ),
+        (
+            AnswerError(409, "in use"),
+            ConflictError,
+            "the engine could not look\n  saw:  in use\n  mend: look twice",
+        ),
+        (
+            AnswerError(500, "Bind for 0.0.0.0:80 failed: port is already allocated"),
+            PortTakenError,
+            (
+                "the host port 0.0.0.0:80 is taken\n"
+                "  saw:  Bind for 0.0.0.0:80 failed: port is already allocated\n"
+                "  mend: free it, or name only the container's port (ports=[80]) and let the engine choose a free one"
+            ),
+        ),
+        (
+            SilenceError("no answer for 120 s"),
+            EngineError,
+            (
+                "the engine took too long to look\n"
+                "  saw:  no answer for 120 s\n"
+                "  mend: look whether the machine is overloaded; `docker info` should answer at once"
+            ),
+        ),
+        (
+            ConnectionError("hung up"),
+            EngineUnavailableError,
+            (
+                "the engine went away while it was to look\n"
+                "  saw:  hung up\n"
+                "  mend: look whether it still runs: `docker info`"
+            ),
+        ),
+    ],
+)
+def test_its_failures_are_translated(failure: Exception, kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind) as caught, translated("look", "look twice"):
+        raise failure
+    assert type(caught.value) is kind
+    assert str(caught.value) == text
+
+
+def test_docker_py_is_not_imported_to_see_whose_failure_it_is() -> None:
+    script = """
+import sys
+from pytest_dockerkit._engine.translate import translated
+for failure in (TimeoutError("late"), ConnectionResetError("gone"), PermissionError("no"), KeyError("x")):
+    try:
+        with translated("look"):
+            raise failure
+    except Exception as error:
+        print(type(error).__name__)
+print({"docker", "requests", "urllib3", "http"} & {*sys.modules})
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.split("\n") == [
+        "TimeoutError",
+        "EngineUnavailableError",
+        "PermissionError",
+        "KeyError",
+        "set()",
+        "",
+    ]

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.answers import Answer
 from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, written
+from pytest_dockerkit.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import docker
+    from docker import DockerClient
     from docker.api import APIClient
 
     from pytest_dockerkit._engine.wire import Query
@@ -31,23 +32,37 @@ class Client:
         """
         self._options = options
         self._version = version
-        self._made: docker.DockerClient | None = None
+        self._made: DockerClient | None = None
         self._making = threading.Lock()
 
     @property
-    def docker(self) -> docker.DockerClient:
-        """docker-py's client."""
+    def docker(self) -> DockerClient:
+        """docker-py's client.
+
+        Raises:
+            EngineError: docker-py cannot read docker's configuration.
+        """
         with self._making:
             if self._made is None:
-                import docker
-
-                self._made = docker.DockerClient(version=self._version, timeout=CALL_TIMEOUT_S, **self._options)
+                self._made = self._make()
             return self._made
 
     @property
     def api(self) -> APIClient:
         """docker-py's low-level client."""
         return self.docker.api
+
+    def _make(self) -> DockerClient:
+        import docker
+
+        try:
+            return docker.DockerClient(version=self._version, timeout=CALL_TIMEOUT_S, **self._options)
+        except Exception as failure:  # noqa: BLE001  - of a configuration that it does not expect, it raises anything
+            raise EngineError(
+                "docker-py cannot be set up",
+                saw=f"{type(failure).__name__}: {failure}",
+                mend="correct docker's configuration (~/.docker/config.json, or that in DOCKER_CONFIG)",
+            ) from None
 
     def close(self) -> None:
         """Close its connections, if it was ever made."""

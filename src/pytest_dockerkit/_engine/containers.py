@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from pytest_dockerkit._engine.answers import Answer
     from pytest_dockerkit._engine.client import Client
-    from pytest_dockerkit._engine.wire import Wire
+    from pytest_dockerkit._engine.wire import Query, Wire
 
 Json = dict[str, Any]
 
@@ -176,14 +176,9 @@ class Containers:
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         with translated(f"run {argv[0]} in {container}", "the container has to be running"):
-            session = self._client.api.exec_create(
-                container,
-                list(argv),
-                stdin=stdin is not None,
-                user=user,
-                environment=dict(env or {}),
-                workdir=workdir,
-            )["Id"]
+            asked: Json = {"User": user, "Env": [f"{key}={value}" for key, value in (env or {}).items()]}
+            asked |= {"AttachStdin": stdin is not None} | ({} if workdir is None else {"WorkingDir": workdir})
+            session = self._exec_session(container, argv, asked)
             connection = self._client.api.exec_start(session, socket=True)
             with streams.closing(connection):
                 stdout, stderr = streams.converse(connection, stdin, timeout_s)
@@ -212,11 +207,13 @@ class Containers:
     def begin_exec(self, container: str, argv: Sequence[str], user: str = "") -> str:
         """Begin a command in it without waiting, and give the session's id."""
         with translated(f"run {argv[0]} in {container}"):
-            body = {"Cmd": list(argv), "User": user, "AttachStdout": True, "AttachStderr": True}
-            made = ask(self._wire, "POST", path_of("containers", container, "exec"), body=body)
-            session = str(made["Id"])
+            session = self._exec_session(container, argv, {"User": user})
             ask(self._wire, "POST", path_of("exec", session, "start"), body={"Detach": True, "Tty": False})
             return session
+
+    def _exec_session(self, container: str, argv: Sequence[str], asked: Json) -> str:
+        body = {"Cmd": list(argv), "AttachStdout": True, "AttachStderr": True, **asked}
+        return str(ask(self._wire, "POST", path_of("containers", container, "exec"), body=body)["Id"])
 
     def exec_result(self, session: str) -> int | None:
         """Give the exit code of a command that was begun, or None while it runs."""
@@ -226,29 +223,33 @@ class Containers:
 
     def put(self, container: str, directory: str, packed: bytes) -> None:
         """Unpack an archive into it; it need not be running."""
-        with (
-            translated(
-                f"copy files into {directory}",
-                "the directory has to exist in the image, and a read-only root takes no files after its start",
-            ),
-            # Else a file would take the place of a directory, with all that is in it.
-            self._archive("PUT", container, directory, packed, noOverwriteDirNonDir="1") as response,
+        # Else a file would take the place of a directory, with all that is in it.
+        query: Query = {"path": directory, "noOverwriteDirNonDir": 1}
+        with translated(
+            f"copy files into {directory}",
+            "the directory has to exist in the image, and a read-only root takes no files after its start",
         ):
-            if kept := _REPLACES.search(response.text if response.status_code >= 400 else ""):
+            answer = self._wire.call("PUT", path_of("containers", container, "archive"), query=query, body=packed)
+            if answer.status < 400:
+                return
+            if kept := _REPLACES.search(answer.message):
                 # Engines from 25 name the path as it is in the archive, older ones the whole.
                 raise _would_replace(kept["kind"], posixpath.join(directory, kept["path"]))
-            _check(response)
+            raise AnswerError(answer.status, answer.message)
 
     @contextmanager
     def get(self, container: str, path: str) -> Iterator[Iterator[bytes] | None]:
         """Give an archive of a path in it, in pieces, for the block; None if there is no such path."""
-        # docker-py gives the pieces without a way to hang up before the last of them.
-        with translated(f"copy {path} out"), self._archive("GET", container, path) as response:
-            if response.status_code == NOT_FOUND and not NO_CONTAINER.search(response.text):
-                yield None
-            else:
-                _check(response)
-                yield response.iter_content(_PIECE_BYTES)
+        with translated(f"copy {path} out"):
+            api = self._client.api
+            url = f"{api.base_url}/v{api.api_version}/containers/{container}/archive"
+            # docker-py gives the pieces without a way to hang up before the last of them.
+            with api.get(url, params={"path": path}, stream=True, timeout=CALL_TIMEOUT_S) as response:
+                if response.status_code == NOT_FOUND and not NO_CONTAINER.search(response.text):
+                    yield None
+                else:
+                    _check(response)
+                    yield response.iter_content(_PIECE_BYTES)
 
     def has(self, container: str, path: str) -> bool:
         """Tell whether there is anything at a path in it."""
@@ -272,17 +273,6 @@ class Containers:
 
     def _look(self, container: str, path: str) -> Answer:
         return self._wire.call("HEAD", path_of("containers", container, "archive"), query={"path": path})
-
-    def _archive(
-        self, method: str, container: str, path: str, packed: bytes | None = None, **options: str
-    ) -> requests.Response:
-        api = self._client.api
-        url = f"{api.base_url}/v{api.api_version}/containers/{container}/archive"
-        asked = {"path": path, **options}
-        answer: requests.Response = api.request(
-            method, url, params=asked, data=packed, stream=True, timeout=CALL_TIMEOUT_S
-        )
-        return answer
 
     def stats(self, container: str) -> Json:
         """Measure once."""

@@ -11,6 +11,7 @@ from pytest_dockerkit._engine.containers import Containers
 from pytest_dockerkit._engine.images import Images
 from pytest_dockerkit._engine.networks import Networks, Volumes
 from pytest_dockerkit._engine.translate import translated
+from pytest_dockerkit._engine.wire import ask
 
 if TYPE_CHECKING:
     import docker
@@ -67,6 +68,12 @@ class Daemon:
     def import_client_behind() -> None:
         """Begin to import docker-py in a thread, for when the first command or log is wanted; may be called often."""
         import_behind()
+
+    def memory_bytes(self) -> int | None:
+        """Give the memory of the machine that it runs on; None where it does not say."""
+        with translated("say what it is"):
+            said = ask(self._wire, "GET", "/info")
+        return int(said.get("MemTotal") or 0) or None
 
     def docker_container(self, container_id: str) -> Container:
         """Give docker-py's own object for a container."""

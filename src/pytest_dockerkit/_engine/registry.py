@@ -39,32 +39,29 @@ _STATUS_OF = r"(?:status|request to \S+|HTTP)(?: code)?:? (?:\S+: )?"
 #: unexpected HTTP status: 503"), Docker with containerd's ("unexpected status from GET request to …: 503"; where the
 #: registry's answer has a body of its own, only that, and for lack of a message its code), Podman.
 #: Source: the answers of Docker 20.10.24, 28.5.2 and 28.5.2 with containerd's store to tests/plugin/registry.py.
-_WORDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
-        # Podman before 6 has no way to ask for a digest, and says no more than that. Source: podman, issue 17726.
-        (Kind.UNSUPPORTED, r"\ANot Found\Z"),
-        (Kind.FULL, r"no space left on device"),
-        # Docker Hub says "denied" alike of what is private and of what does not exist.
-        (Kind.DENIED, r"(?<!permission )\bdenied|unauthori[sz]ed|basic auth credentials|authentication required"),
-        (Kind.DENIED, rf"{_STATUS_OF}40[13]\b|insufficient_scope"),
-        (Kind.LIMITED, rf"toomanyrequests|rate limit|{_STATUS_OF}429\b"),
-        (
-            Kind.PLATFORM,
-            r"no matching manifest|no match for platform|no image found in (?:manifest list|image index)",
-        ),
-        (Kind.PLATFORM, r"operating system .* cannot be used|does not match the specified platform"),
-        (Kind.HELD, r"cannot overwrite digest"),
-        (Kind.UNTRUSTED, r"x509:|certificate|server gave HTTP response to HTTPS client"),
-        (Kind.UNREACHABLE, r"no such host|connection refused|no route to host|network is unreachable"),
-        # Who does not answer the first packet is behind a wall, and costs half a minute each time.
-        (Kind.UNREACHABLE, r"dial tcp [^ ]+ i/o timeout|while waiting for connection"),
-        (Kind.BROKEN, rf"{_STATUS_OF}5\d\d\b|error from registry: (?:unknown|unavailable|internal)\b"),
-        (Kind.BROKEN, r"\bEOF\b|connection reset|broken pipe|closed network connection|forcibly closed"),
-        (Kind.BROKEN, r"i/o timeout|TLS handshake timeout|Client\.Timeout|context deadline exceeded"),
-        (Kind.BROKEN, r"server misbehaving|temporary failure in name resolution"),
-        (Kind.MISSING, r"manifest unknown|name unknown|not found|does not exist"),
-    )
+_WORDS: tuple[tuple[Kind, str], ...] = (
+    # Podman before 6 has no way to ask for a digest, and says no more than that. Source: podman, issue 17726.
+    (Kind.UNSUPPORTED, r"\ANot Found\Z"),
+    (Kind.FULL, r"no space left on device"),
+    # Docker Hub says "denied" alike of what is private and of what does not exist.
+    (Kind.DENIED, r"(?<!permission )\bdenied|unauthori[sz]ed|basic auth credentials|authentication required"),
+    (Kind.DENIED, rf"{_STATUS_OF}40[13]\b|insufficient_scope"),
+    (Kind.LIMITED, rf"toomanyrequests|rate limit|{_STATUS_OF}429\b"),
+    (
+        Kind.PLATFORM,
+        r"no matching manifest|no match for platform|no image found in (?:manifest list|image index)",
+    ),
+    (Kind.PLATFORM, r"operating system .* cannot be used|does not match the specified platform"),
+    (Kind.HELD, r"cannot overwrite digest"),
+    (Kind.UNTRUSTED, r"x509:|certificate|server gave HTTP response to HTTPS client"),
+    (Kind.UNREACHABLE, r"no such host|connection refused|no route to host|network is unreachable"),
+    # Who does not answer the first packet is behind a wall, and costs half a minute each time.
+    (Kind.UNREACHABLE, r"dial tcp [^ ]+ i/o timeout|while waiting for connection"),
+    (Kind.BROKEN, rf"{_STATUS_OF}5\d\d\b|error from registry: (?:unknown|unavailable|internal)\b"),
+    (Kind.BROKEN, r"\bEOF\b|connection reset|broken pipe|closed network connection|forcibly closed"),
+    (Kind.BROKEN, r"i/o timeout|TLS handshake timeout|Client\.Timeout|context deadline exceeded"),
+    (Kind.BROKEN, r"server misbehaving|temporary failure in name resolution"),
+    (Kind.MISSING, r"manifest unknown|name unknown|not found|does not exist"),
 )
 _STATUSES = {401: Kind.DENIED, 403: Kind.DENIED, 404: Kind.MISSING, 429: Kind.LIMITED}
 
@@ -133,7 +130,7 @@ def read_answer(said: str, status: int | None = None) -> Answer:
         status: the status of the engine's own answer, where it has one; older engines say 500 of almost everything.
     """
     said = said.strip()
-    found = next((kind for kind, words in _WORDS if words.search(said)), None)
+    found = next((kind for kind, words in _WORDS if re.search(words, said, re.IGNORECASE)), None)
     return Answer(found or _STATUSES.get(status or 0, Kind.OTHER), said)
 
 

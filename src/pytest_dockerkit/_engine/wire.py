@@ -8,6 +8,7 @@ import socket
 import weakref
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import quote, urlencode
 
@@ -91,7 +92,7 @@ def ask(
         method: GET, POST, DELETE.
         path: without the version of the API.
         query: what follows the path; what is None is left out.
-        body: what is sent as JSON; None is nothing.
+        body: what is sent: bytes as an archive, all else as JSON, None not at all.
         timeout_s: how long it may be silent, in seconds.
 
     Raises:
@@ -120,6 +121,8 @@ def written(prefix: str, path: str, query: Query | None, body: Any, headers: Map
     target = f"{prefix}{path}?{urlencode(pairs)}" if pairs else f"{prefix}{path}"
     if body is None:
         return Request(target, headers, None)
+    if isinstance(body, bytes):
+        return Request(target, {**headers, "Content-Type": "application/x-tar"}, body)
     return Request(target, {**headers, "Content-Type": "application/json"}, json.dumps(body).encode())
 
 
@@ -229,7 +232,10 @@ class _Connection:
         head = "\r\n".join([*lines, "\r\n"]).encode("latin-1")
         try:
             self._socket.settimeout(timeout_s)
-            self._socket.sendall(head + (request.body or b""))
+            # It may answer before it has all, and hang up: that there is no such path, say.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._socket.sendall(head)
+                self._socket.sendall(request.body or b"")
             return read_answer(self._reader, method)
         except BaseException:
             # Also an interruption: what comes of the answer later would be taken for that to the next request.

@@ -219,6 +219,12 @@ class Ahead:
             endings = self._endings.pop(key, [])
         end_all(endings)
 
+    def drop_all(self) -> None:
+        """Remove all that nobody has taken yet."""
+        for slot in tuple(self._errands):
+            for errand in tuple(self._errands[slot]):
+                self._drop(errand)
+
     def _drop(self, errand: Errand) -> None:
         self._forget(errand)
         errand.outcome.cancel() or wait([errand.outcome])

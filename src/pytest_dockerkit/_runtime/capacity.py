@@ -229,10 +229,10 @@ class Capacity:
     def _shown_bounds(self, book: Book) -> str:
         parts = []
         if self._bounds.containers is not None:
-            parts.append(f"{len(book.taken)} containers of --dockerkit-max-containers={self._bounds.containers}")
+            parts.append(f"containers: {len(book.taken)} of --dockerkit-max-containers={self._bounds.containers}")
         if self._bounds.memory_bytes is not None:
             taken = sum(each.memory_bytes for each in book.taken.values())
-            parts.append(f"memory caps of {show_size(taken)} of {show_size(self._bounds.memory_bytes)}")
+            parts.append(f"memory caps: {show_size(taken)} of {show_size(self._bounds.memory_bytes)}")
         return "; ".join(parts)
 
     def _concerns(self, claims: Sequence[Claim]) -> bool:

@@ -52,7 +52,6 @@ class RunningContainer(ContainerAddresses, ContainerFiles):
         alias: what other containers find it by.
         image: its image.
         spec: what was asked for.
-        removed: whether it was removed, by a `with` or `remove()`.
     """
 
     @by_alias
@@ -279,7 +278,7 @@ class RunningContainer(ContainerAddresses, ContainerFiles):
 
     def _end(self, remove: Callable[[], object]) -> None:
         remove()
-        self.removed = True
+        self._removed = True
         end_all(self.on_removed)
 
     def __enter__(self) -> Self:

@@ -74,6 +74,11 @@ class Image(ImageHandle):
         self.cached = cached
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """Its description by the engine, as it was when it was found."""
+        return self._facts
+
+    @property
     def tags(self) -> tuple[str, ...]:
         """Its names."""
         return tuple(self._facts.get("RepoTags") or ())

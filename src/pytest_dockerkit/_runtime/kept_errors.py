@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from pytest_dockerkit import errors
 from pytest_dockerkit.errors import DockerkitError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
 E = TypeVar("E", bound=DockerkitError)
+
+
+def written(failure: DockerkitError) -> list[str]:
+    """Give an error as JSON has it."""
+    return [type(failure).__name__, failure.what, failure.saw, failure.mend, failure.details]
+
+
+def revived(said: Sequence[str]) -> DockerkitError:
+    """Give the error that `written` was given."""
+    name, what, saw, mend, details = said
+    kind = getattr(errors, name, DockerkitError)
+    error: DockerkitError = kind(what, saw=saw, mend=mend, details=details)
+    return error
 
 
 def keep_error(path: Path, failure: DockerkitError) -> None:

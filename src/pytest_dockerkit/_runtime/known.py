@@ -62,7 +62,9 @@ class KnownContainer(ContainerHandle):
         self._remove = remove
         self._networks = list(networks)
         self._watch = HealthWatch(engine, container_id)
-        self.removed = False
+        self._removed = False
+        #: Tells whether another process has removed it.
+        self.removed_elsewhere: Callable[[], bool] = bool
         #: Whether it has been waited for until it was ready.
         self.awaited = False
         #: Whether it is one test's alone, so that all that it has said is of that test, also what it said before.
@@ -86,6 +88,11 @@ class KnownContainer(ContainerHandle):
         self.seen = engine.containers.inspect(container_id)
 
     # What it is
+
+    @property
+    def removed(self) -> bool:
+        """Whether it was removed, by a `with` or `remove()`; one that xdist's workers share, by any of them."""
+        return self._removed or self.removed_elsewhere()
 
     @property
     def network(self) -> Network:
@@ -161,6 +168,15 @@ class KnownContainer(ContainerHandle):
         """Give the `State` of its description as the engine has it now."""
         state: dict[str, Any] = self.refresh()["State"]
         return state
+
+    @property
+    def health_passed(self) -> bool:
+        """Whether its health command has passed while it was waited for."""
+        return self._watch.passed
+
+    def was_healthy(self) -> None:
+        """Note that its health command has passed while another process waited for it."""
+        self._watch.passed = True
 
     def gone(self, failure: ContainerRemovedError) -> ContainerRemovedError:
         """Make the error that it was removed out of the engine's answer."""

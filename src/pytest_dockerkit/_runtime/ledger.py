@@ -7,6 +7,7 @@ asked, so that a crash at any instruction leaves a name to undo.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,10 @@ class Ledger:
         self._open.add(Entry(kind, name))
         self._write({"do": "make", "kind": kind, "name": name})
 
+    def adopt(self, kind: str, name: str) -> None:
+        """Take what another process has made and written: whoever removes it first writes that it is gone."""
+        self._open.add(Entry(kind, name))
+
     def gone(self, kind: str, name: str) -> None:
         """Write that it is gone."""
         self._open.discard(Entry(kind, name))
@@ -64,9 +69,9 @@ class Ledger:
             file.write(json.dumps(line) + "\n")
 
 
-def read(directory: Path) -> Iterator[dict[str, Any]]:
-    """Give the lines of all of a run's ledgers; a last line that was torn by a crash is left out."""
-    for path in sorted(directory.glob("*.jsonl")):
+def read(directory: Path, process: str = "*") -> Iterator[dict[str, Any]]:
+    """Give the lines of all of a run's ledgers, or of one; a last line that was torn by a crash is left out."""
+    for path in sorted(directory.glob(f"{process}.jsonl")):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 yield json.loads(line)
@@ -75,14 +80,19 @@ def read(directory: Path) -> Iterator[dict[str, Any]]:
 
 
 def open_entries(lines: Iterable[dict[str, Any]]) -> list[Entry]:
-    """Give what was made and is not gone, newest first."""
-    entries: dict[Entry, None] = {}
-    for line in lines:
+    """Give what was made and is not gone, newest first.
+
+    What one process has made another may have removed, and its file may have been read before.
+    """
+    last: dict[Entry, int] = {}
+    made: Counter[Entry] = Counter()
+    for place, line in enumerate(lines):
         if line["do"] == "note":
             continue
         entry = Entry(line["kind"], line["name"])
         if line["do"] == "make":
-            entries[entry] = None
+            last[entry] = place
+            made[entry] += 1
         else:
-            entries.pop(entry, None)
-    return list(reversed(entries))
+            made[entry] -= 1
+    return sorted((each for each in last if made[each] > 0), key=last.__getitem__, reverse=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from pytest_dockerkit.errors import LockError
 
 if TYPE_CHECKING:
@@ -26,6 +24,9 @@ def image_lock(settings: Settings, name: str) -> Iterator[None]:
         LockError: another process has held it for too long, or there can be no lock.
         DockerkitError: the directory for locks cannot be made.
     """
+    # 6 ms, and not needed by a run whose images are all there.
+    from filelock import FileLock, Timeout
+
     path = settings.directory("locks") / f"{name}.lock"
     # The file stays: unlinking a held lock splits those who wait across two files.
     lock = FileLock(path, timeout=LOCK_TIMEOUT_S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -98,8 +98,11 @@ class Book:
     def written(self) -> dict[str, Any]:
         """Give all of it as JSON has it."""
         return {
-            "taken": [asdict(each) for each in self.taken.values()],
-            "waiting": [asdict(each) for each in self.waiting],
+            # Not by asdict(), which takes a copy of each value: this is written for every container.
+            "taken": [dict(vars(each)) for each in self.taken.values()],
+            "waiting": [
+                {**vars(each), "claims": [dict(vars(claim)) for claim in each.claims]} for each in self.waiting
+            ],
             "tickets": self.tickets,
         }
 

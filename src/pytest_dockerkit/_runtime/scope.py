@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: The scope of what all xdist workers share; all others are pytest's, but for the kit's and that of what is made ahead.
+RUN = "run"
+
 
 def end_all(endings: list[Callable[[], object]]) -> None:
     """Carry out what is to be done at an end, the last one first; one failure stops no other.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pytest_dockerkit._engine.builders import build_with
 from pytest_dockerkit._engine.daemon import Daemon
 from pytest_dockerkit._names import RUN_LABEL
 from pytest_dockerkit._runtime import ledger, once
 from pytest_dockerkit._runtime.ahead import Ahead
 from pytest_dockerkit._runtime.ledger import Ledger
+from pytest_dockerkit._runtime.places import Places
 from pytest_dockerkit._runtime.progress import Tasks
 from pytest_dockerkit._runtime.removals import Removals, undo, undo_side_by_side
 from pytest_dockerkit._runtime.starting import Means, NotProvidedError, Starter
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.results import RunResult
     from pytest_dockerkit._runtime.scope import ScopeInstance
     from pytest_dockerkit._runtime.settings import Settings
+    from pytest_dockerkit._runtime.shared import Shared
     from pytest_dockerkit._runtime.starting import Wanted
     from pytest_dockerkit._spec.container import ContainerSpec
 
@@ -62,10 +64,23 @@ class Session:
         surroundings: the networks and volumes.
         removals: what removes them, and the containers.
         starter: what starts containers.
+        places: the room for them.
+        shared: what all xdist workers share; None where there are no others.
         ahead: the containers that are made before their tests.
     """
 
-    def __init__(self, settings: Settings, run_id: str, process: str, listener: Listener) -> None:
+    def __init__(
+        self, settings: Settings, run_id: str, process: str, listener: Listener, sharing: bytes | None = None
+    ) -> None:
+        """Begin; no engine is asked yet.
+
+        Args:
+            settings: what the user has set.
+            run_id: the run's id.
+            process: the name of this process.
+            listener: who is told of what goes on.
+            sharing: the secret of the workers that share what lives as long as the session; None shares nothing.
+        """
         self.settings = settings
         self.run_id = run_id
         self.images = ImageStore(self)
@@ -73,6 +88,8 @@ class Session:
         self.surroundings = Surroundings(self)
         self.removals = Removals(self)
         self.starter = Starter(self)
+        self.places = Places(self)
+        self.shared = None if sharing is None else _shared(self, sharing)
         self.ahead = Ahead(self)
         self.process = process
         self._listener = listener
@@ -133,6 +150,8 @@ class Session:
             CapabilityError: nothing here can build it.
             EngineError: the engine failed.
         """
+        from pytest_dockerkit._engine.builders import build_with
+
         build_with(self._given_builder or self.engine.builder, request)
 
     @cached_property
@@ -164,11 +183,12 @@ class Session:
         try:
             container = self.ahead.take(wanted, means) or self.provide(wanted, means)
         except NotProvidedError as failure:
-            self._listener.failed(failure.spec, failure.cause)
+            self._tell(failure.key, lambda: self._listener.failed(failure.spec, failure.cause))
             raise failure.cause from None
         container.of_one_test = wanted.scope.scope == "function"
         try:
-            self._listener.ready(container)
+            key = None if self.shared is None else self.shared.known_key(container)
+            self._tell(key, lambda: self._listener.ready(container))
         except BaseException:
             container.remove()
             raise
@@ -181,10 +201,20 @@ class Session:
             NotProvidedError: it cannot be had.
         """
         spec = self._listener.wanted(wanted.spec)
+        key = None if self.shared is None else self.shared.key_of(wanted)
         try:
-            return self.starter.start(wanted, spec, means)
+            if self.shared is None or key is None:
+                return self.starter.start(wanted, spec, means)
+            return self.shared.container(key, wanted, spec, means)
         except DockerkitError as failure:
-            raise NotProvidedError(spec, failure) from None
+            raise NotProvidedError(spec, failure, key) from None
+
+    def _tell(self, key: str | None, tell: Callable[[], object]) -> None:
+        """Tell the listener; of what is shared in one process alone."""
+        if self.shared is None:
+            tell()
+        else:
+            self.shared.tell_once(key, tell)
 
     def run_once(self, image: Image, command: str | Sequence[str] | None, fields: Mapping[str, Any]) -> RunResult:
         """Run a container to its end, and remove it; see `Image.run`."""
@@ -206,6 +236,10 @@ class Session:
         if self.ledger.is_open(kind, name):
             undo(self.engine, kind, name)
             self.ledger.gone(kind, name)
+            if kind == "network":
+                self.surroundings.is_gone(name)
+            elif kind == "container":
+                self.places.is_gone(name)
 
     def end(self) -> None:
         """Stop what is made ahead, and wait until all is removed that is to be by now."""
@@ -214,6 +248,7 @@ class Session:
         self.surroundings.idle.remove_all()
         self.removals.settle()
         self.removals.close()
+        self.places.close()
 
     def undo_all(self) -> None:
         """Remove all that any process of the run has made and left.
@@ -223,7 +258,7 @@ class Session:
         """
 
         def remove(entry: Entry) -> None:
-            undo(self.engine, entry.kind, entry.name)
+            self._undo(entry)
             self.ledger.gone(entry.kind, entry.name)
 
         failures = undo_side_by_side(ledger.open_entries(ledger.read(self.directory)), remove)
@@ -234,18 +269,41 @@ class Session:
                 mend="remove by hand what is named above: docker rm -f, docker network rm, docker volume rm",
             )
 
+    def bury(self, process: str) -> None:
+        """Remove, beside the tests, what a worker that has died had for itself; what all share stays for the others.
+
+        The ledger keeps it: the engine may still carry out what it was asked last, so that the end of the run looks
+        once more.
+        """
+        from pytest_dockerkit._runtime.shared import names_recorded
+
+        if not self.has_made_anything:
+            return
+        kept = names_recorded(self.directory / "shared")
+        for entry in ledger.open_entries(ledger.read(self.directory, process)):
+            # An image holds up nobody, and a container that is shared may stand on it.
+            if entry.kind != "image" and entry.name not in kept:
+                self.removals.after_containers(partial(self._undo, entry), entry.kind)
+
+    def _undo(self, entry: Entry) -> None:
+        undo(self.engine, entry.kind, entry.name)
+
     def forget(self) -> None:
         """Remove the run's directory, once nothing is left of the run.
 
         Raises:
             OSError: it cannot be removed.
         """
-        for path in self.directory.iterdir():
-            path.unlink()
-        self.directory.rmdir()
+        shutil.rmtree(self.directory)
 
     def close(self) -> None:
         """Close the connections."""
         if "_engine" in self.__dict__:
             self._engine.close()
 
+
+def _shared(session: Session, secret: bytes) -> Shared:
+    # Of no use where there are no workers.
+    from pytest_dockerkit._runtime.shared import Shared
+
+    return Shared(session, secret)

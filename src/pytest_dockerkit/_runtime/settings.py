@@ -64,6 +64,7 @@ class Settings:
             `engine` leaves the choice to the engine.
         lock_file: where the digests of images are written down, or None.
         images: the images that the project declares, by name.
+        max_containers: how many containers of a run there may be at once; None is any number.
         state_dir: where ledgers and locks are kept.
     """
 
@@ -78,6 +79,7 @@ class Settings:
     subnets: str = DEFAULT_SUBNETS
     lock_file: Path | None = None
     images: Declared = field(default_factory=FrozenMapping)
+    max_containers: int | None = None
     state_dir: Path = field(default_factory=state_dir)
 
     def directory(self, *names: str) -> Path:
@@ -112,6 +114,21 @@ def _not_made(failure: OSError) -> DockerkitError:
         "the directory for the plugin's state cannot be made",
         saw=str(failure),
         mend="make it one that can be written to, or name another in XDG_CACHE_HOME",
+    )
+
+
+def read_max_containers(text: str | None) -> int | None:
+    """Read how many containers of a run there may be at once.
+
+    Raises:
+        SpecError: it is no number above 0.
+    """
+    if text is None or not text.strip():
+        return None
+    if text.strip().isdecimal() and int(text) > 0:
+        return int(text)
+    raise SpecError(
+        "dockerkit_max_containers is no number above 0", saw=repr(text), mend="--dockerkit-max-containers=8"
     )
 
 

@@ -10,6 +10,7 @@ from pytest_dockerkit._engine.body import container_body
 from pytest_dockerkit._names import NAME_LABEL, object_name
 from pytest_dockerkit._runtime.handles import RunningContainer
 from pytest_dockerkit._runtime.images import Image
+from pytest_dockerkit._runtime.scope import RUN
 from pytest_dockerkit._runtime.surroundings import introduce
 from pytest_dockerkit._runtime.transfer import put_files
 from pytest_dockerkit._spec.container import ContainerSpec
@@ -71,12 +72,14 @@ class NotProvidedError(Exception):
     Attributes:
         spec: what was to be carried out.
         cause: why not.
+        key: of what xdist's workers share; None of what one of them has for itself.
     """
 
-    def __init__(self, spec: ContainerSpec, cause: DockerkitError) -> None:
+    def __init__(self, spec: ContainerSpec, cause: DockerkitError, key: str | None = None) -> None:
         super().__init__(cause.what)
         self.spec = spec
         self.cause = cause
+        self.key = key
 
 
 class Starter:
@@ -113,6 +116,7 @@ class Starter:
             # Before it is made, so that no interruption falls in between; the networks were before, and end later.
             means.at_end(lambda: self._end(spec, name, made))
             means.go_on()
+            session.places.take(name, spec, wait=not means.unseen, shared=wanted.scope.scope == RUN)
             container_id = self._create(spec, source, name, wanted.alias, networks, volumes)
             put_files(session.engine, container_id, {key: spec.files[key] for key in spec.files if key not in baked})
             means.go_on()
@@ -124,6 +128,7 @@ class Starter:
                 made[0].remove()
             else:
                 session.remove("container", name)
+            session.places.is_gone(name)
             raise
         return made[0]
 
@@ -132,6 +137,7 @@ class Starter:
         if not made:
             self._session.remove("container", name)
         elif not made[0].removed:
+            self._session.places.leaves(name)
             if self._session.removals.may_wait(spec):
                 made[0].leave(lambda: self._session.removals.later("container", name))
             else:
@@ -187,6 +193,8 @@ class Starter:
         alias: str,
         networks: Iterable[Network],
     ) -> RunningContainer:
+        # Commands and logs want it soon, and the engine is busy now.
+        self._session.engine.import_client_behind()
         self._session.engine.containers.start(container_id)
         self._session.note("started", name)
         return self.handle(spec, image, container_id, name, alias, networks)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
-from pytest_dockerkit._runtime.builds import Builds
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.pulls import Pulls
 from pytest_dockerkit._spec.declared import find
@@ -14,6 +14,7 @@ from pytest_dockerkit._spec.refs import FixtureRef, ImageHandle
 from pytest_dockerkit.errors import SpecError
 
 if TYPE_CHECKING:
+    from pytest_dockerkit._runtime.builds import Builds
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._spec.image import ImageRequest
 
@@ -23,13 +24,25 @@ class ImageStore:
 
     Attributes:
         pulls: those that are named by a reference.
-        builds: those that are made of a Dockerfile.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self.pulls = Pulls(session)
-        self.builds = Builds(session, self)
+        self._builds: Builds | None = None
+        #: Held while that is made: what a process has built is known in one place.
+        self._making = threading.Lock()
+
+    @property
+    def builds(self) -> Builds:
+        """Those that are made of a Dockerfile."""
+        with self._making:
+            if self._builds is None:
+                # Reading Dockerfiles and contexts takes 20 ms to import, and many runs build nothing.
+                from pytest_dockerkit._runtime.builds import Builds
+
+                self._builds = Builds(self._session, self)
+            return self._builds
 
     def get(self, request: ImageRequest, *, pull: str | None = None, platform: str | None = None) -> Image:
         """Give an image, made if need be.

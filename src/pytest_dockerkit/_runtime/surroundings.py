@@ -5,14 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._names import object_name
 from pytest_dockerkit._runtime.idle_networks import IdleNetworks
 from pytest_dockerkit._runtime.networks import Network, Volume
+from pytest_dockerkit._runtime.subnets import Subnets
+from pytest_dockerkit._runtime.scope import RUN
 from pytest_dockerkit._spec.mounts import VolumeSpec
 from pytest_dockerkit._spec.network import BUILT_IN, INTERNAL, ISOLATED, NetworkSpec
 from pytest_dockerkit._spec.refs import External, FixtureRef
+from pytest_dockerkit._spec.subnets import takes_subnet
 from pytest_dockerkit.errors import SpecError
 
 if TYPE_CHECKING:
@@ -37,6 +42,8 @@ class Surroundings:
         self._networks: dict[tuple[object, ...], Network] = {}
         self._volumes: dict[tuple[object, ...], Volume] = {}
         self.idle = IdleNetworks(session)
+        #: The addresses of networks that were given some of our own, by name.
+        self._subnets: dict[str, str] = {}
 
     def network(self, spec: NetworkSpec, scope: ScopeInstance, alias: str = "net") -> Network:
         """Make a network; at the end of the scope it is removed."""
@@ -58,9 +65,30 @@ class Surroundings:
         return object_name(self._session.run_id, f"{time.time_ns() // 1_000_000:x}-{alias}")
 
     def _create(self, name: str, spec: NetworkSpec) -> Network:
+        def create(subnet: str | None) -> None:
+            wanted = spec if subnet is None else replace(spec, subnet=subnet)
+            self._session.engine.networks.create(name, wanted, self._session.labels)
+            if subnet is not None:
+                self._subnets[name] = subnet
+
         self._session.ledger.making("network", name)
-        self._session.engine.networks.create(name, spec, self._session.labels)
+        if takes_subnet(spec):
+            self._pools.make(create)
+        else:
+            create(None)
         return self.handle(name, lambda: self._remove(name))
+
+    @cached_property
+    def _pools(self) -> Subnets:
+        session = self._session
+        return Subnets(
+            session.settings, local=session.engine.facts.local, seed=f"{session.run_id}-{session.process}"
+        )
+
+    def is_gone(self, network: str) -> None:
+        """Note that a network was removed: its addresses are free for others."""
+        if (subnet := self._subnets.pop(network, None)) is not None:
+            self._pools.give_back(subnet)
 
     def _remove(self, name: str) -> None:
         self._session.removals.settle(containers=True)
@@ -98,6 +126,8 @@ class Surroundings:
             raise SpecError(
                 "a network of another kind was given", saw=repr(request), mend="a NetworkSpec or a fixture"
             )
+        if wanted.scope.scope == RUN and self._session.shared is not None:
+            return self._session.shared.network_for(request, wanted)
         key = (wanted.scope.key, wanted.group, request)
         with self._one_at_a_time(key):
             if key not in self._networks:
@@ -163,6 +193,9 @@ class Surroundings:
         return names
 
     def _named_volume(self, name: str, scope: ScopeInstance, group: object) -> str:
+        if scope.scope == RUN and self._session.shared is not None:
+            shared = self._session.shared
+            return shared.volume(shared.key("volume", group, name), VolumeSpec(), name).name
         key = (scope.key, group, name)
         with self._one_at_a_time(key):
             if key not in self._volumes:

@@ -44,11 +44,13 @@ class ContainerRequest:
         name: its name in `containers`, and its alias.
         spec: what is to run.
         scope: for how long, in pytest's words.
+        per_worker: whether each xdist worker has one of its own, also where the scope is the session.
     """
 
     name: str
     spec: ContainerSpec
     scope: str
+    per_worker: bool = False
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -69,7 +71,8 @@ def read_marker(args: Sequence[Any], kwargs: Mapping[str, Any], base: Path) -> C
     """
     given = dict(kwargs)
     scope = checks.one_of("scope", given.pop("scope", "function"), SCOPES)
-    refuse_unknown(given, (*spec_fields(), *BUILD_KEYWORDS, "scope"))
+    per_worker = checks.flag("per_worker", given.pop("per_worker", False))
+    refuse_unknown(given, (*spec_fields(), *BUILD_KEYWORDS, "scope", "per_worker"))
     if len(args) > 1:
         raise SpecError(
             "the container marker takes one image",
@@ -85,7 +88,7 @@ def read_marker(args: Sequence[Any], kwargs: Mapping[str, Any], base: Path) -> C
             )
         given["image"] = args[0]
     spec = container_from(given).anchored(base)
-    return ContainerRequest(spec.name or DEFAULT_NAME, spec, scope)
+    return ContainerRequest(spec.name or DEFAULT_NAME, spec, scope, per_worker)
 
 
 def container_from(given: Mapping[str, Any]) -> ContainerSpec:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._spec import checks
+from pytest_dockerkit.errors import SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,13 @@ class FixtureRef:
 
     definition: object
     find_name: Callable[[], str] = field(compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        # Alike in all processes: what specs look like tells groups of containers apart.
+        try:
+            return f"FixtureRef({self.find_name()!r})"
+        except SpecError:
+            return "FixtureRef()"
 
 
 @dataclass(frozen=True)

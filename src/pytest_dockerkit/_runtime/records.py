@@ -1,0 +1,159 @@
+"""What is made once in a run, whichever of its processes asks first: a record and a lock for each such thing."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from filelock import BaseFileLock, FileLock, Timeout
+
+from pytest_dockerkit._poll import Look, until_ready
+from pytest_dockerkit._runtime.locks import LOCK_TIMEOUT_S
+from pytest_dockerkit._units import show_seconds
+from pytest_dockerkit.errors import LockError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+T = TypeVar("T")
+
+#: How long the pauses are between two looks at what another process makes, in seconds. A look costs two system calls.
+_PAUSE_S = 0.02
+
+Record = dict[str, Any]
+
+
+class Records:
+    """The records of one run, in a directory that its processes share.
+
+    Args:
+        directory: gives it, made if need be.
+        waiting: entered while another process is waited for.
+    """
+
+    def __init__(
+        self, directory: Callable[[], Path], waiting: Callable[[], AbstractContextManager[object]]
+    ) -> None:
+        self._directory = directory
+        self._waiting = waiting
+
+    def once(
+        self,
+        key: str,
+        *,
+        adopt: Callable[[Record], T | None],
+        make: Callable[[], T],
+        go_on: Callable[[], object] = lambda: None,
+    ) -> T:
+        """Give what is made once: what another process has made, or what is made now.
+
+        A process that dies while it makes it frees the lock, and the next one makes it.
+
+        Args:
+            key: what it is known by in every process.
+            adopt: gives it by what is recorded of it; None if it is not there any more.
+            make: makes it, and records it.
+            go_on: called before each look; what it raises ends the wait.
+
+        Raises:
+            LockError: another process has been making it for half an hour.
+        """
+        refused: Record | None = None
+        while True:
+            record = self.read(key)
+            if record is not None and record != refused:
+                if (found := adopt(record)) is not None:
+                    return found
+                refused = record
+            with self._lock(key, lambda: self.read(key) in (None, refused), go_on) as held:
+                # Whoever held the lock may have made it while we waited.
+                if held and self.read(key) in (None, refused):
+                    return make()
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Hold the lock of a key for the block.
+
+        Raises:
+            LockError: another process has held it for half an hour, or there can be no lock.
+        """
+        with self._lock(key, lambda: True, lambda: None):
+            yield
+
+    @contextmanager
+    def _lock(self, key: str, is_wanted: Callable[[], bool], go_on: Callable[[], object]) -> Iterator[bool]:
+        """Hold the lock of a key for the block, or none if it is not wanted any more: gives whether it is held."""
+        # The file stays: unlinking a held lock splits those who wait across two files.
+        lock = FileLock(self._path(key, "lock"))
+
+        def look() -> Look:
+            go_on()
+            return Look(ready=_taken(lock) or not is_wanted())
+
+        if not look().ready:
+            with self._waiting():
+                self._await(look, lock)
+        try:
+            yield lock.is_locked
+        finally:
+            lock.release()
+
+    @staticmethod
+    def _await(look: Callable[[], Look], lock: BaseFileLock) -> None:
+        if not until_ready(look, timeout_s=LOCK_TIMEOUT_S, longest_s=_PAUSE_S).ready:
+            raise LockError(
+                f"another worker has been making what is shared for {show_seconds(LOCK_TIMEOUT_S)}",
+                saw=f"lock {lock.lock_file}",
+                mend="find who holds it (`fuser` on the file), and end it",
+            )
+
+    def read(self, key: str) -> Record | None:
+        """Give what is recorded; None if nothing is."""
+        try:
+            record: Record = json.loads(self._path(key, "json").read_bytes())
+        except FileNotFoundError:
+            return None
+        return record
+
+    def write(self, key: str, record: Record) -> None:
+        """Record something, in place of what was: others read the one or the other, and no mixture."""
+        path = self._path(key, f"{os.getpid()}-{secrets.token_hex(4)}")
+        path.write_text(json.dumps(record), encoding="utf-8")
+        path.replace(self._path(key, "json"))
+
+    def all(self) -> Iterator[Record]:
+        """Give all that is recorded."""
+        for path in self._directory().glob("*.json"):
+            if (record := self.read(path.stem)) is not None:
+                yield record
+
+    def mark(self, name: str) -> None:
+        """Mark a name, for all processes."""
+        self._path(name, "mark").touch()
+
+    def is_marked(self, name: str) -> bool:
+        """Tell whether any process has marked a name."""
+        return self._path(name, "mark").exists()
+
+    def _path(self, key: str, suffix: str) -> Path:
+        return self._directory() / f"{key}.{suffix}"
+
+
+def _taken(lock: BaseFileLock) -> bool:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    except (OSError, NotImplementedError) as failure:
+        # The latter where a file system knows no locks.
+        raise LockError(
+            "the lock of what the workers share cannot be taken",
+            saw=f"lock {lock.lock_file}: {failure}",
+            mend="name a directory in XDG_CACHE_HOME that can be written to, on a file system with locks",
+        ) from None
+    return True

@@ -1,0 +1,76 @@
+"""The workers of pytest-xdist: what the controller hands down to them, and what becomes of what they leave.
+
+Every run imports this module: whatever is heavy is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: Tells one start of a machine's kernel from all others. Source: random(4).
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+#: What says which engine is meant, where no option does.
+_ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
+
+_SECRET = pytest.StashKey[str]()
+_GIVEN: pytest.StashKey[Mapping[str, Any]] = pytest.StashKey()
+
+
+def hand_down(node: Any, run_id: str, state_dir: Path, engine: Sequence[str | None]) -> None:
+    """Tell a worker of the run that it belongs to; the controller owns it.
+
+    Args:
+        node: the worker, as xdist has it.
+        run_id: the run's id.
+        state_dir: where ledgers and locks are kept.
+        engine: what the options say of the engine.
+    """
+    import secrets
+
+    there = next(each for each in (state_dir, *state_dir.parents) if each.exists())
+    node.workerinput |= {
+        "dockerkit_run": run_id,
+        "dockerkit_state": str(state_dir),
+        "dockerkit_secret": node.config.stash.setdefault(_SECRET, secrets.token_hex(32)),
+        "dockerkit_place": str(there),
+        "dockerkit_home": _home(there, engine),
+    }
+
+
+def handed_down(config: pytest.Config, key: str, engine: Sequence[str | None]) -> str | None:
+    """Give what the controller has handed down.
+
+    Returns:
+        it; None in a process that stands by itself: no worker, or one that can share nothing with the controller, as
+        on another machine.
+    """
+    if _GIVEN not in config.stash:
+        given: Mapping[str, Any] = getattr(config, "workerinput", {})
+        at_home = "dockerkit_home" in given and given["dockerkit_home"] == _home(
+            Path(given["dockerkit_place"]), engine
+        )
+        config.stash[_GIVEN] = given if at_home else {}
+    return config.stash[_GIVEN].get(f"dockerkit_{key}")
+
+
+def _home(place: Path, engine: Sequence[str | None]) -> str:
+    """Give what those have in common who can share containers: a machine, a user, files, and an engine."""
+    try:
+        boot = _BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        boot = ""
+    try:
+        status = place.stat()
+    except OSError:
+        return ""
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME")
+    said = [os.environ.get(name) for name in _ENGINE]
+    return repr((platform.node(), boot, user, status.st_dev, status.st_ino, *engine, *said))
