@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -74,6 +73,9 @@ def retried(
     Raises:
         Exception: what the last try has raised.
     """
+    # It takes longer to load than all the rest, and few wait like this.
+    import random
+
     for number in range(tries - 1):
         try:
             return action()

@@ -55,6 +55,12 @@ OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
     ("prefetch", "on", ("on", "off"), "whether what the tests want is made in the background, before they ask"),
     ("max-containers", None, None, "how many containers there may be at once, over all xdist workers"),
     (
+        "teardown",
+        "wait",
+        ("wait", "handover"),
+        "whether pytest waits at its end until all is removed, or hands that over to a process of its own",
+    ),
+    (
         "missing-engine",
         "fail",
         ("fail", "skip"),
@@ -155,6 +161,14 @@ def session_to_finish(config: pytest.Config) -> Session | None:
     return session_of(config) if (settings(config).state_dir / "runs" / run_id(config)).is_dir() else None
 
 
+def prepare_handover(config: pytest.Config) -> None:
+    """Let what is to go from now on be left to another process, if the user wants that; no test is to come."""
+    if settings(config).teardown != "wait":
+        session = session_to_finish(config) or session_if_any(config)
+        if session is not None:
+            session.handover.prepare(owner=is_alone(config))
+
+
 def scope_of(node: Any, scope: str) -> ScopeInstance:
     """Give the scope that a node of pytest's stands for."""
     from pytest_dockerkit._runtime.scope import ScopeInstance
@@ -221,6 +235,7 @@ def settings(config: pytest.Config) -> Settings:
             images=declared_images(config.rootpath),
             rebuild=rebuild(config),
             max_containers=read_max_containers(option(config, "max-containers")),
+            teardown=option(config, "teardown") or "wait",
             state_dir=state_dir() if given is None else Path(given),
         )
     return config.stash[_SETTINGS]

@@ -14,13 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_dockerkit._engine import streams
 from pytest_dockerkit._engine.answers import message_of
 from pytest_dockerkit._engine.base import Exit
-from pytest_dockerkit._engine.translate import (
-    NO_CONTAINER,
-    NOT_FOUND,
-    ConflictError,
-    NotOnEngineError,
-    translated,
-)
+from pytest_dockerkit._engine.removing import remove_container
+from pytest_dockerkit._engine.translate import NO_CONTAINER, NOT_FOUND, translated
 from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, AnswerError, ask, path_of
 from pytest_dockerkit._poll import Look, until_ready
 from pytest_dockerkit.errors import ContainerFileError, EngineError
@@ -41,9 +36,6 @@ _PIECE_BYTES = 256 * 1024
 
 #: How long a container has to stop where nobody says. Source: Engine API, ContainerStop, the default of StopTimeout.
 _STOP_S = 10
-
-#: How engines say that a container is on its way out.
-_BEING_REMOVED = re.compile(r"removal of container \S+ is already in progress")
 
 #: How long the engine may take to note that a command has ended whose output has, in seconds.
 _NOTED_S = 5.0
@@ -77,26 +69,7 @@ class Containers:
 
     def remove(self, container: str) -> None:
         """Kill and remove it with its unnamed volumes; one that is gone is no failure."""
-        try:
-            with translated(f"remove the container {container}"):
-                # One call: a stop before it would wait ten seconds for what ignores SIGTERM.
-                ask(self._wire, "DELETE", path_of("containers", container), query={"force": 1, "v": 1})
-        except NotOnEngineError:
-            return
-        except ConflictError as conflict:
-            # Somebody else removes it, or the engine itself has not ended with it.
-            if not _BEING_REMOVED.search(conflict.saw) or not self._has_gone(container):
-                raise
-
-    def _has_gone(self, container: str) -> bool:
-        def look() -> Look:
-            try:
-                self.inspect(container)
-            except NotOnEngineError:
-                return Look(ready=True)
-            return Look(ready=False)
-
-        return until_ready(look, timeout_s=CALL_TIMEOUT_S).ready
+        remove_container(self._wire, container)
 
     def stop(self, container: str, timeout_s: float | None) -> None:
         """Ask it to stop, and kill it when it has not after a while."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.client import import_behind
 from pytest_dockerkit._engine.connect import connect
@@ -11,7 +12,7 @@ from pytest_dockerkit._engine.containers import Containers
 from pytest_dockerkit._engine.images import Images
 from pytest_dockerkit._engine.networks import Networks, Volumes
 from pytest_dockerkit._engine.translate import translated
-from pytest_dockerkit._engine.wire import ask
+from pytest_dockerkit._engine.wire import SocketWire, ask
 
 if TYPE_CHECKING:
     import docker
@@ -53,6 +54,16 @@ class Daemon:
     def client(self) -> docker.DockerClient:
         """docker-py's client, for what has no verb here; made when it is first asked for."""
         return self._client.docker
+
+    @property
+    def directions(self) -> dict[str, Any]:
+        """How another process of this machine reaches it, as `removing.wire_by` reads it; there may be secrets in it."""
+        if isinstance(self._wire, SocketWire):
+            return self._wire.directions
+        variables = dict(self._variables)
+        if certificates := variables.get("DOCKER_CERT_PATH"):
+            variables["DOCKER_CERT_PATH"] = os.path.abspath(certificates)  # noqa: PTH100  - a text as before
+        return {"variables": variables}
 
     @property
     def builder(self) -> Builder:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.base import tell_nobody
 from pytest_dockerkit._engine.registry import asking, follow
+from pytest_dockerkit._engine.removing import remove_image
 from pytest_dockerkit._engine.translate import NotOnEngineError, translated
 from pytest_dockerkit._engine.wire import ask, path_of
 
@@ -96,11 +97,7 @@ class Images:
 
     def remove(self, reference: str) -> None:
         """Remove an image's name, and the image if that was its last; one that is gone is no failure."""
-        try:
-            with translated(f"remove the image {reference}"):
-                ask(self._wire, "DELETE", path_of("images", reference), query={"force": 1})
-        except NotOnEngineError:
-            return
+        remove_image(self._wire, reference)
 
 
 def platform_of(facts: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_dockerkit._engine.removing import cut_off, remove_network, remove_volume
 from pytest_dockerkit._engine.translate import ConflictError, NotOnEngineError, translated
 from pytest_dockerkit._engine.wire import ask, path_of
 
@@ -54,25 +55,11 @@ class Networks:
 
     def disconnect(self, network: str, container: str) -> None:
         """Disconnect a container; one that is not connected is no failure."""
-        body = {"Container": container, "Force": True}
-        try:
-            with translated(f"disconnect {container} from {network}"):
-                ask(self._wire, "POST", path_of("networks", network, "disconnect"), body=body)
-        except NotOnEngineError:
-            return
+        cut_off(self._wire, network, container)
 
     def remove(self, network: str) -> None:
         """Remove it with whatever is connected cut off; one that is gone is no failure."""
-        found = self.inspect(network)
-        if found is None:
-            return
-        for container in found.get("Containers") or {}:
-            self.disconnect(network, container)
-        try:
-            with translated(f"remove the network {network}"):
-                ask(self._wire, "DELETE", path_of("networks", network))
-        except NotOnEngineError:
-            return
+        remove_network(self._wire, network)
 
 
 class Volumes:
@@ -103,11 +90,7 @@ class Volumes:
 
     def remove(self, name: str) -> None:
         """Remove it; one that is gone is no failure."""
-        try:
-            with translated(f"remove the volume {name}"):
-                ask(self._wire, "DELETE", path_of("volumes", name))
-        except NotOnEngineError:
-            return
+        remove_volume(self._wire, name)
 
 
 def _network_body(name: str, spec: NetworkSpec, labels: Mapping[str, str]) -> Json:

@@ -151,6 +151,11 @@ class SocketWire:
         self._process = os.getpid()
         weakref.finalize(self, _close_all, self._idle)
 
+    @property
+    def directions(self) -> dict[str, Any]:
+        """What another wire to the same engine is made from, as JSON has it; the headers may have secrets."""
+        return {"path": self._path, "headers": self._headers, "prefix": self.prefix}
+
     def call(
         self,
         method: str,

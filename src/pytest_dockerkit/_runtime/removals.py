@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import wait
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._runtime.crew import Crew
+from pytest_dockerkit._runtime.undoing import ORDER, WIDTH
 from pytest_dockerkit._spec.self_contained import self_contained
 from pytest_dockerkit.errors import DockerkitError
 
@@ -16,14 +16,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from pytest_dockerkit._engine.daemon import Daemon
-    from pytest_dockerkit._runtime.ledger import Entry
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._spec.container import ContainerSpec
-
-#: How many things are removed at once. An engine on two cores gets no faster with more than four.
-WIDTH = 4
-#: Kinds in the order in which they can be removed: nothing stands on containers, and they on all the others.
-ORDER = ("container", "network", "volume", "image")
 
 
 class Removals:
@@ -33,14 +27,17 @@ class Removals:
 
     Attributes:
         ending: whether no test comes any more, so that nothing can notice what is still there.
+        leaving: whether what is to go behind what comes next is left in the ledger, for another process to remove.
     """
 
     def __init__(self, session: Session) -> None:
         self.ending = False
+        self.leaving = False
         self._session = session
         self._lock = threading.Lock()
         self._crew = Crew("removal", WIDTH)
         self._pending: dict[Future[None], str] = {}
+        self._left: list[tuple[Callable[[], object], str]] = []
 
     def may_wait(self, spec: ContainerSpec) -> bool:
         """Tell whether what comes next can go on while a container of this spec is still there."""
@@ -48,7 +45,7 @@ class Removals:
 
     def at_scope_end(self, kind: str, name: str) -> None:
         """Remove a network, volume or image at the end of its scope, once its containers are gone."""
-        if self.ending:
+        if self.ending or self.leaving:
             self.later(kind, name)
         else:
             self._session.remove(kind, name)
@@ -59,6 +56,9 @@ class Removals:
 
     def after_containers(self, action: Callable[[], object], kind: str = "network") -> None:
         """Do something once all containers are gone that are to go by now."""
+        if self.leaving:
+            self._left.append((action, kind))
+            return
         with self._lock:
             # Begun in this order, so that what is waited for has begun before what waits, and no thread is wanting.
             before = () if kind == "container" else self._containers()
@@ -66,6 +66,16 @@ class Removals:
             self._pending[future] = kind
         # Already done ones are forgotten at once.
         future.add_done_callback(lambda done: self._pending.pop(done, None))
+
+    def leave_no_more(self) -> None:
+        """Remove what was left so far, and wait for it: there is a test after all that could notice."""
+        self.leaving = False
+        left, self._left = self._left, []
+        for wanted in ORDER:
+            for action, kind in left:
+                if kind == wanted:
+                    self.after_containers(action, kind)
+        self.settle()
 
     def settle(self, *, containers: bool = False) -> None:
         """Wait until all is gone that is to go; or the containers alone."""
@@ -99,25 +109,3 @@ def undo(engine: Daemon, kind: str, name: str) -> None:
         "image": engine.images.remove,
     }
     verbs[kind](name)
-
-
-def undo_side_by_side(entries: Iterable[Entry], remove: Callable[[Entry], None]) -> dict[Entry, DockerkitError]:
-    """Remove things, kind after kind, those of one kind at once; one failure stops no other.
-
-    Returns:
-        what could not be removed, and why.
-    """
-    failures: dict[Entry, DockerkitError] = {}
-
-    def attempt(entry: Entry) -> None:
-        try:
-            remove(entry)
-        except DockerkitError as failure:
-            failures[entry] = failure
-
-    crew = Crew("removal", WIDTH)
-    entries = list(entries)
-    for kind in ORDER:
-        wait([crew.submit(partial(attempt, entry)) for entry in entries if entry.kind == kind])
-    crew.close()
-    return failures

@@ -11,13 +11,15 @@ from pytest_dockerkit._engine.daemon import Daemon
 from pytest_dockerkit._names import RUN_LABEL
 from pytest_dockerkit._runtime import ledger, once
 from pytest_dockerkit._runtime.ahead import Ahead
+from pytest_dockerkit._runtime.handover import Handover
 from pytest_dockerkit._runtime.ledger import Ledger
 from pytest_dockerkit._runtime.places import Places
 from pytest_dockerkit._runtime.progress import Tasks
-from pytest_dockerkit._runtime.removals import Removals, undo, undo_side_by_side
+from pytest_dockerkit._runtime.removals import Removals, undo
 from pytest_dockerkit._runtime.starting import Means, NotProvidedError, Starter
 from pytest_dockerkit._runtime.store import ImageStore
 from pytest_dockerkit._runtime.surroundings import Surroundings
+from pytest_dockerkit._runtime.undoing import side_by_side
 from pytest_dockerkit.errors import DockerkitError, EngineUnavailableError, TeardownError
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class Session:
         progress: what is being built and pulled; nobody is shown it, unless another is set.
         surroundings: the networks and volumes.
         removals: what removes them, and the containers.
+        handover: what lets another process do that.
         starter: what starts containers.
         places: the room for them.
         shared: what all xdist workers share; None where there are no others.
@@ -87,6 +90,7 @@ class Session:
         self.progress = Tasks()
         self.surroundings = Surroundings(self)
         self.removals = Removals(self)
+        self.handover = Handover(self)
         self.starter = Starter(self)
         self.places = Places(self)
         self.shared = None if sharing is None else _shared(self, sharing)
@@ -94,6 +98,7 @@ class Session:
         self.process = process
         self._listener = listener
         self._unavailable: EngineUnavailableError | None = None
+        self._leaves_all = False
         #: Held while the engine is reached and the ledger begun: there is one of each, whoever comes first.
         self._reaching = threading.RLock()
 
@@ -232,8 +237,8 @@ class Session:
         self.ledger.note(what, name, **facts)
 
     def remove(self, kind: str, name: str) -> None:
-        """Remove one thing that the ledger has, once."""
-        if self.ledger.is_open(kind, name):
+        """Remove one thing that the ledger has, once; after the end, where that is handed over, leave it there."""
+        if not self._leaves_all and self.ledger.is_open(kind, name):
             undo(self.engine, kind, name)
             self.ledger.gone(kind, name)
             if kind == "network":
@@ -242,11 +247,13 @@ class Session:
                 self.places.is_gone(name)
 
     def end(self) -> None:
-        """Stop what is made ahead, and wait until all is removed that is to be by now."""
+        """Stop what is made ahead, and wait until all is removed that is to be by now, or leave it."""
         self.removals.ending = True
+        self._leaves_all = self.removals.leaving
         self.ahead.stop()
         self.surroundings.idle.remove_all()
-        self.removals.settle()
+        if not self._leaves_all:
+            self.removals.settle()
         self.removals.close()
         self.places.close()
 
@@ -261,7 +268,7 @@ class Session:
             self._undo(entry)
             self.ledger.gone(entry.kind, entry.name)
 
-        failures = undo_side_by_side(ledger.open_entries(ledger.read(self.directory)), remove)
+        failures = side_by_side(ledger.open_entries(ledger.read(self.directory)), remove)
         if failures:
             raise TeardownError(
                 "something could not be removed",
@@ -298,6 +305,7 @@ class Session:
 
     def close(self) -> None:
         """Close the connections."""
+        self.handover.close()
         if "_engine" in self.__dict__:
             self._engine.close()
 

@@ -65,6 +65,7 @@ class Settings:
         lock_file: where the digests of images are written down, or None.
         images: the images that the project declares, by name.
         max_containers: how many containers of a run there may be at once; None is any number.
+        teardown: whether pytest waits for the removals at the end: wait or handover.
         state_dir: where ledgers and locks are kept.
     """
 
@@ -80,6 +81,7 @@ class Settings:
     lock_file: Path | None = None
     images: Declared = field(default_factory=FrozenMapping)
     max_containers: int | None = None
+    teardown: str = "wait"
     state_dir: Path = field(default_factory=state_dir)
 
     def directory(self, *names: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
@@ -32,6 +33,7 @@ class ImageStore:
         self._builds: Builds | None = None
         #: Held while that is made: what a process has built is known in one place.
         self._making = threading.Lock()
+        self._locks: defaultdict[ImageSpec, threading.RLock] = defaultdict(threading.RLock)
 
     @property
     def builds(self) -> Builds:
@@ -62,12 +64,12 @@ class ImageStore:
             images = self._session.settings.images
             declared = None if (name := find(images, request)) is None else images[name]
             if isinstance(declared, ImageSpec):
-                return self.builds.get(_for(declared, platform))
+                return self._built(_for(declared, platform))
             if declared is not None:
                 request = declared.reference
             return self.pulls.get(request, pull or self._session.settings.pull, platform)
         if isinstance(request, ImageSpec):
-            return self.builds.get(_for(request, platform))
+            return self._built(_for(request, platform))
         if isinstance(request, ImageHandle | FixtureRef):
             raise SpecError(
                 "an image of another kind was given",
@@ -75,6 +77,13 @@ class ImageStore:
                 mend="an image that this plugin has made",
             )
         assert_never(request)
+
+    def _built(self, spec: ImageSpec) -> Image:
+        """Give the image of a spec; the test that wants it waits for what is made ahead of it."""
+        with self._making:
+            one_at_a_time = self._locks[spec]
+        with one_at_a_time:
+            return self.builds.get(spec)
 
 
 def _for(spec: ImageSpec, platform: str | None) -> ImageSpec:

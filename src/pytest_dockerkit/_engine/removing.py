@@ -1,0 +1,124 @@
+"""Removing: all that a process needs which does nothing else, and is to begin at once; this loads little."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from pytest_dockerkit._engine.translate import ConflictError, NotOnEngineError, translated
+from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, SocketWire, ask, path_of
+from pytest_dockerkit._poll import Look, until_ready
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_dockerkit._engine.wire import Query, Wire
+
+#: How engines say that a container is on its way out.
+_BEING_REMOVED = re.compile(r"removal of container \S+ is already in progress")
+
+
+def wire_by(directions: Mapping[str, Any]) -> Wire:
+    """Give the way to an engine that another process of this machine has reached.
+
+    Args:
+        directions: `Daemon.directions`.
+
+    Raises:
+        EngineUnavailableError: it does not answer.
+    """
+    if "path" in directions:
+        return SocketWire(**directions)
+    from pytest_dockerkit._engine.connect import connect
+
+    return connect().wire
+
+
+def remove(wire: Wire, kind: str, name: str) -> bool:
+    """Remove one thing; one that is gone is no failure.
+
+    Args:
+        wire: the way to the engine.
+        kind: container, network, volume or image.
+        name: its name or id.
+
+    Returns:
+        whether it was there.
+
+    Raises:
+        DockerkitError: it cannot be removed.
+    """
+    return _VERBS[kind](wire, name)
+
+
+def remove_container(wire: Wire, name: str) -> bool:
+    """Kill and remove a container with its unnamed volumes."""
+    try:
+        # One call: a stop before it would wait ten seconds for what ignores SIGTERM.
+        return _delete(wire, "container", name, {"force": 1, "v": 1})
+    except ConflictError as conflict:
+        # Somebody else removes it, or the engine itself has not ended with it.
+        if not _BEING_REMOVED.search(conflict.saw) or not _has_gone(wire, name):
+            raise
+        return True
+
+
+def remove_network(wire: Wire, name: str) -> bool:
+    """Remove a network, with whatever is connected cut off."""
+    try:
+        with translated(f"inspect the network {name}"):
+            found = ask(wire, "GET", path_of("networks", name))
+    except NotOnEngineError:
+        return False
+    for container in found.get("Containers") or {}:
+        cut_off(wire, name, container)
+    return _delete(wire, "network", name)
+
+
+def cut_off(wire: Wire, network: str, container: str) -> None:
+    """Disconnect a container from a network; one that is not connected is no failure."""
+    body = {"Container": container, "Force": True}
+    try:
+        with translated(f"disconnect {container} from {network}"):
+            ask(wire, "POST", path_of("networks", network, "disconnect"), body=body)
+    except NotOnEngineError:
+        return
+
+
+def remove_volume(wire: Wire, name: str) -> bool:
+    """Remove a volume."""
+    return _delete(wire, "volume", name)
+
+
+def remove_image(wire: Wire, name: str) -> bool:
+    """Remove an image's name, and the image if that was its last."""
+    return _delete(wire, "image", name, {"force": 1})
+
+
+_VERBS = {
+    "container": remove_container,
+    "network": remove_network,
+    "volume": remove_volume,
+    "image": remove_image,
+}
+
+
+def _delete(wire: Wire, kind: str, name: str, query: Query | None = None) -> bool:
+    try:
+        with translated(f"remove the {kind} {name}"):
+            ask(wire, "DELETE", path_of(f"{kind}s", name), query=query)
+    except NotOnEngineError:
+        return False
+    return True
+
+
+def _has_gone(wire: Wire, container: str) -> bool:
+    def look() -> Look:
+        try:
+            with translated(f"inspect the container {container}"):
+                ask(wire, "GET", path_of("containers", container, "json"))
+        except NotOnEngineError:
+            return Look(ready=True)
+        return Look(ready=False)
+
+    return until_ready(look, timeout_s=CALL_TIMEOUT_S).ready

@@ -1,0 +1,204 @@
+"""What undoes a run: one thing beside the other here, or all of it in a process of its own that nobody waits for.
+
+The process begins when it is loaded, and is to have the first thing removed when that has happened: this loads little.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections import deque
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_dockerkit._engine.removing import remove, wire_by
+from pytest_dockerkit._poll import pause, retried
+from pytest_dockerkit._runtime import ledger
+from pytest_dockerkit.errors import DockerkitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pytest_dockerkit._runtime.ledger import Entry
+
+#: How many things are removed at once. An engine on two cores gets no faster with more than four.
+WIDTH = 4
+#: Kinds in the order in which they can be removed: nothing stands on containers, and they on all the others.
+ORDER = ("container", "network", "volume", "image")
+
+#: How often a run is undone until nothing is left, and the first pause between, in seconds: 31 s and up to half more
+#: in all. An engine that is started anew is there in that time.
+TRIES = 6
+FIRST_PAUSE_S = 1.0
+
+#: What the process answers once it has understood what it is to do.
+TAKEN = b"taken\n"
+#: The process's own ledger and its log, in the run's directory.
+BOOK = "undoing.jsonl"
+LOG = "undoing.log"
+
+
+class LeftError(Exception):
+    """Something is left of a run."""
+
+
+def side_by_side(entries: Iterable[Entry], carry_out: Callable[[Entry], object]) -> dict[Entry, DockerkitError]:
+    """Remove things, kind after kind, those of one kind at once; one failure stops no other.
+
+    Returns:
+        what could not be removed, and why.
+    """
+    failures: dict[Entry, DockerkitError] = {}
+    entries = list(entries)
+    for kind in ORDER:
+        waiting = deque(entry for entry in entries if entry.kind == kind)
+        work = partial(_work_off, waiting, carry_out, failures)
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(min(WIDTH, len(waiting)) - 1)]
+        for thread in threads:
+            thread.start()
+        # One thing alone needs no thread.
+        work()
+        for thread in threads:
+            thread.join()
+    return failures
+
+
+def _work_off(
+    waiting: deque[Entry], carry_out: Callable[[Entry], object], failures: dict[Entry, DockerkitError]
+) -> None:
+    while True:
+        try:
+            entry = waiting.popleft()
+        except IndexError:
+            return
+        try:
+            carry_out(entry)
+        except DockerkitError as failure:
+            failures[entry] = failure
+
+
+class Undoing:
+    """Undoes a run by its ledger.
+
+    What was not there when it was to be removed is looked for once more after a pause: the engine may still have
+    been asked to make it by a process that was killed, or be removing it for one that has ended.
+    """
+
+    def __init__(
+        self, directory: Path, carry_out: Callable[[str, str], bool], sleep: Callable[[float], None] = pause
+    ) -> None:
+        """Begin with nothing done.
+
+        Args:
+            directory: the run's.
+            carry_out: removes one thing, by its kind and name, and tells whether it was there.
+            sleep: waits for so many seconds.
+        """
+        self._directory = directory
+        self._carry_out = carry_out
+        self._sleep = sleep
+        self._book = ledger.Ledger(directory / BOOK)
+        self._missed: set[Entry] = set()
+        self._gone: set[Entry] = set()
+
+    def undo(self) -> bool:
+        """Remove all that is left, and the run's directory with it.
+
+        Returns:
+            whether nothing is left. What is stays in the ledger, and the log has the reasons.
+        """
+        tries = {"tries": TRIES, "first_s": FIRST_PAUSE_S}
+        try:
+            retried(self._undo_once, passes=_is_left, sleep=self._sleep, **tries)  # type: ignore[arg-type]
+            # The run's own last line may come while the files go.
+            retried(self._forget, passes=_may_go, sleep=self._sleep, **tries)  # type: ignore[arg-type]
+        except (LeftError, OSError) as failure:
+            log(f"given up: {failure}")
+            return False
+        return True
+
+    def _undo_once(self) -> None:
+        entries = [each for each in ledger.open_entries(ledger.read(self._directory)) if each not in self._gone]
+        failures = side_by_side(entries, self._attempt)
+        for entry, failure in failures.items():
+            log(f"{entry.kind} {entry.name}: {failure.what}: {failure.saw}")
+        left = [each for each in entries if each not in self._gone]
+        if left:
+            raise LeftError(f"{len(left)} left: " + ", ".join(f"{each.kind} {each.name}" for each in left))
+
+    def _attempt(self, entry: Entry) -> None:
+        there = self._carry_out(entry.kind, entry.name)
+        if not there and entry not in self._missed:
+            self._missed.add(entry)
+            return
+        self._gone.add(entry)
+        try:
+            self._book.gone(entry.kind, entry.name)
+        except OSError as failure:
+            # A full disk, say; the next run finds out by itself that it is gone.
+            log(f"{entry.kind} {entry.name} is gone, and that cannot be written: {failure}")
+
+    def _forget(self) -> None:
+        import shutil
+
+        try:
+            shutil.rmtree(self._directory)
+        except FileNotFoundError:
+            if self._directory.exists():
+                raise
+
+
+def _is_left(failure: Exception) -> bool:
+    return isinstance(failure, LeftError)
+
+
+def _may_go(failure: Exception) -> bool:
+    return isinstance(failure, OSError)
+
+
+def log(text: str) -> None:
+    """Write a line for whoever finds the run's directory still there."""
+    print(time.strftime("%Y-%m-%d %H:%M:%S"), text, file=sys.stderr, flush=True)  # noqa: T201  - it is the log
+
+
+def main() -> None:
+    """Undo a run, in a process of its own; see `handover.Handover` for the other end.
+
+    What is to be done is one line of JSON on the standard input; if there is none, nothing is. Nobody's child from
+    the first moment on, so that no process is left to be waited for.
+    """
+    if os.fork():
+        os._exit(0)
+    with open(0, "rb", closefd=False) as given:  # noqa: PTH123  - a descriptor has no path
+        line = given.readline()
+    if not line.endswith(b"\n"):
+        return
+    job: dict[str, Any] = json.loads(line)
+    os.write(1, TAKEN)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1):
+        os.dup2(nothing, stream)
+    os.close(nothing)
+    Undoing(Path(job["directory"]), remover(job)).undo()
+
+
+def remover(job: dict[str, Any]) -> Callable[[str, str], bool]:
+    """Give what removes things from the engine that a job names; it is reached when the first is to go."""
+    engine = job["engine"]
+    # What docker-py, where it is needed, finds the engine and itself by.
+    os.environ.update(engine.get("variables", {}))
+    sys.path += [each for each in job["path"] if each not in sys.path]
+    wires: list[Any] = []
+    reaching = threading.Lock()
+
+    def carry_out(kind: str, name: str) -> bool:
+        with reaching:
+            if not wires:
+                wires.append(wire_by(engine))
+        return remove(wires[0], kind, name)
+
+    return carry_out
