@@ -22,9 +22,8 @@ check: .venv/.check  ## lint, types, layers, docs
 	$(BIN)/codespell
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir .venv/site
 
-bench: .venv/.test engine  ## measure
-	$(BIN)/python benchmarks/run.py
-	$(BIN)/python benchmarks/context.py
+bench: .venv/bench/.ready engine  ## measure, beside other plugins and the bare engine; shorter with ARGS=--quick
+	.venv/bench/bin/python benchmarks/run.py $(ARGS)
 
 docs: .venv/.check  ## the documentation, served on this machine
 	$(BIN)/mkdocs serve
@@ -56,4 +55,14 @@ registry: | .venv/bin/python
 .venv/.check: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --upgrade pip  # --group is there from 25.1 on
 	$(BIN)/python -m pip install --quiet --editable . --group test --group check --group docs
+	@touch $@
+
+# The other plugins have an environment of their own. One that cannot be had here is left out of the measurements.
+PEERS := pytest-docker pytest-docker-tools pytest-container testcontainers
+.venv/bench/.ready: pyproject.toml | .venv/bin/python
+	$(PYTHON) -m venv .venv/bench
+	.venv/bench/bin/python -m pip install --quiet --upgrade pip
+	.venv/bench/bin/python -m pip install --quiet --editable '.[xdist]'
+	.venv/bench/bin/python -m pip install --quiet --group bench || for peer in $(PEERS); do \
+	  .venv/bench/bin/python -m pip install --quiet "$$peer" || echo "$$peer cannot be installed: left out"; done
 	@touch $@

@@ -8,16 +8,19 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import context
 from bench import floor, images, machine, promises, report, timeline
 from bench.contestants import CONTESTANTS
-from bench.figures import Results
 from bench.imports import measure_imports
 from bench.measure import measure, tell
 from bench.process import Bench
 from bench.scenarios import EIGHT, SCENARIOS, Scenario
-from bench.tables import Table
+
+if TYPE_CHECKING:
+    from bench.figures import Results
+    from bench.tables import Table
 
 ROUNDS = 5
 #: How the cost grows is seen from fewer rounds.
@@ -89,6 +92,9 @@ def measure_all(given: argparse.Namespace, found: Report) -> None:
         ms = statistics.median(ours_import.ms) if ours_import.ms else None
         found.verdicts += promises.imports(ms, ours_import.heavy)
     found.verdicts += judged(results, starts, looks)
+    if given.scenario:
+        # Nobody asked for the others.
+        found.verdicts = [each for each in found.verdicts if each.met is not None]
     found.add(report.promises_table(found.verdicts))
 
 
@@ -138,7 +144,9 @@ def parsed() -> argparse.Namespace:
     given = parser.parse_args()
     wrong = [name for name in given.scenario if name not in known]
     if wrong or given.rounds < 1:
-        parser.error(f"no scenario is called {wrong[0]}; there are {', '.join(known)}" if wrong else "--rounds is below 1")
+        parser.error(
+            f"no scenario is called {wrong[0]}; there are {', '.join(known)}" if wrong else "--rounds is below 1"
+        )
     if given.quick:
         given.rounds = min(given.rounds, 2)
     return given

@@ -20,8 +20,10 @@ def describe() -> list[str]:
     compose = compose_version()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return [
-        f"{datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores ({_processor()}), {memory:.0f} GB of memory, "
-        f"{about['OperatingSystem']}, Linux {about['KernelVersion']}",
+        (
+            f"{datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores ({_processor()}), {memory:.0f} GB of memory, "
+            f"{about['OperatingSystem']}, Linux {about['KernelVersion']}"
+        ),
         f"Docker {about['ServerVersion']} ({about['Driver']}, cgroup v{about.get('CgroupVersion', '1')})"
         + (f", compose {compose}" if compose else ", no compose"),
         f"Python {platform.python_version()}, {', '.join(versions)}",
@@ -38,4 +40,6 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine()
+    )

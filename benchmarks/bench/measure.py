@@ -54,9 +54,14 @@ def _note(series: Series, outcome: Outcome, entry: Entry) -> None:
 def _fine(series: Series, outcome: Outcome, entry: Entry) -> bool:
     series.left.extend(outcome.left)
     if outcome.failure is None:
-        return True
+        if outcome.containers >= entry.containers:
+            return True
+        series.reason = f"failed: it started {outcome.containers} containers instead of {entry.containers}"
+        return False
     lines = outcome.failure.splitlines()
-    series.reason = f"failed: {next((x for x in reversed(lines) if x.startswith(('E ', 'FAILED', 'ERROR'))), lines[-1])}"
+    series.reason = (
+        f"failed: {next((x for x in reversed(lines) if x.startswith(('E ', 'FAILED', 'ERROR'))), lines[-1])}"
+    )
     tell(f"{entry.label} failed:\n{outcome.failure}")
     return False
 

@@ -5,26 +5,33 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench import images
 from bench.contestants import CONTESTANTS, HANDOVER
 from bench.raw import Engine, socket_path
 from bench.relay import Relay
-from bench.scenarios import Entry
 from bench.watch import HANDOVER_S, Watch
+
+if TYPE_CHECKING:
+    from bench.scenarios import Entry
 
 BENCHMARKS = Path(__file__).parent.parent
 #: After so long a suite is given up, in seconds.
 TIMEOUT_S = 900.0
+#: How long what is interrupted may take to end, in seconds.
+PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +68,11 @@ class Bench:
         """Run one suite; `counted` has its requests seen, which makes it a little slower."""
         with self.prepared(entry) as (argv, environment, scratch), Watch(self.run) as watch:
             if not counted:
-                seconds, ended = _timed(argv, environment)
+                seconds, failure = _timed(argv, environment)
                 builds = None
             else:
                 with Relay(socket_path()) as relay:
-                    seconds, ended = _timed(argv, {**environment, "DOCKER_HOST": relay.host})
+                    seconds, failure = _timed(argv, {**environment, "DOCKER_HOST": relay.host})
                     builds = relay.builds
             lags = _lags(scratch / "record.jsonl")
         left = watch.left(HANDOVER_S if entry.contestant == HANDOVER else 0.0)
@@ -76,21 +83,21 @@ class Bench:
             networks=len(watch.networks),
             builds=builds,
             left=tuple(left),
-            failure=_failure(ended),
+            failure=failure,
         )
 
     @contextmanager
     def prepared(self, entry: Entry, *, more: Sequence[str] = ()) -> Iterator[tuple[list[str], dict[str, str], Path]]:
         """Have a suite's files ready: the command, its environment, and a directory for this process alone."""
         contestant = CONTESTANTS[entry.contestant]
-        suite = self._suite(contestant.suite)
+        suite = self._suite(entry.suite or contestant.suite)
         with tempfile.TemporaryDirectory(dir=self._directory, prefix="once-") as text:
             scratch = Path(text)
             plugins = [*contestant.plugins, *(["xdist"] if entry.workers else [])]
             argv = [sys.executable, *more, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
             argv += [argument for each in plugins for argument in ("-p", each)]
             argv += [*contestant.options, *entry.options, *(["-n", str(entry.workers)] if entry.workers else [])]
-            argv += ["--rootdir", str(suite), "-c", str(suite / "pytest.ini"), str(suite / Path(entry.test).name)]
+            argv += ["--rootdir", str(suite), "-c", str(suite / "pytest.ini"), str(suite / entry.test)]
             asked = {**contestant.environment, **entry.environment, **self._asked(entry, scratch)}
             yield argv, self._environment(asked, scratch), scratch
 
@@ -99,8 +106,6 @@ class Bench:
         suite = self._directory / "suites" / name
         if not suite.exists():
             shutil.copytree(BENCHMARKS / "suites" / name, suite, ignore=shutil.ignore_patterns("__pycache__"))
-            for path in (BENCHMARKS / "suites/none").glob("test_*.py"):
-                shutil.copy(path, suite)
             (suite / "pytest.ini").write_text("[pytest]\n")
         return suite
 
@@ -143,15 +148,38 @@ class Bench:
         }
 
 
-def _timed(argv: list[str], environment: dict[str, str]) -> tuple[float, subprocess.CompletedProcess[str]]:
-    begin = time.perf_counter()
-    try:
-        ended = subprocess.run(
-            argv, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_S, cwd=Path(argv[-1]).parent
+def _timed(argv: list[str], environment: dict[str, str]) -> tuple[float, str | None]:
+    """Run it: the seconds until it ended, and the end of what it said if it failed."""
+    # A file, not a pipe: what outlives pytest, as the one does that removes behind it, may hold a pipe open.
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        begin = time.perf_counter()
+        # A group of its own: it is interrupted by us alone, once, and has time to remove what it made.
+        running = subprocess.Popen(
+            argv, env=environment, stdout=said, stderr=said, cwd=Path(argv[-1]).parent, start_new_session=True
         )
+        # Waiting with a timeout looks only every 50 ms.
+        alarm = threading.Timer(TIMEOUT_S, _interrupt, [running])
+        alarm.start()
+        try:
+            running.wait()
+        except BaseException:
+            _interrupt(running)
+            raise
+        finally:
+            alarm.cancel()
+        seconds = time.perf_counter() - begin
+        said.seek(0)
+        return seconds, _failure(running.returncode, seconds, said.read())
+
+
+def _interrupt(running: subprocess.Popen[bytes]) -> None:
+    """End it as Ctrl-C does, and if that is not enough, for good."""
+    os.killpg(running.pid, signal.SIGINT)
+    try:
+        running.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
-        ended = subprocess.CompletedProcess(argv, -1, "", f"given up after {TIMEOUT_S:.0f} s")
-    return time.perf_counter() - begin, ended
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
 
 
 def _lags(path: Path) -> tuple[float, ...]:
@@ -160,8 +188,10 @@ def _lags(path: Path) -> tuple[float, ...]:
     return tuple(json.loads(line)["lag_s"] for line in path.read_text().splitlines())
 
 
-def _failure(ended: subprocess.CompletedProcess[str]) -> str | None:
-    if ended.returncode == 0:
+def _failure(status: int, seconds: float, said: str) -> str | None:
+    if status == 0:
         return None
-    lines = [line for line in (ended.stdout + ended.stderr).splitlines() if line.strip()]
-    return "\n".join(lines[-40:]) or f"ended with {ended.returncode}"
+    if seconds > TIMEOUT_S:
+        said += f"\ngiven up after {TIMEOUT_S:.0f} s"
+    lines = [line for line in said.splitlines() if line.strip()]
+    return "\n".join(lines[-40:]) or f"ended with {status}"

@@ -1,4 +1,4 @@
-"""The promises P1 to P7, beside what was measured: what was promised, what came out, and by how much it was missed."""
+"""The promises P1 to P7: what was promised, what was measured, and by how much it was missed."""
 
 from __future__ import annotations
 
@@ -46,12 +46,16 @@ class Verdict:
     @property
     def outcome(self) -> str:
         """What the table says."""
-        return "not measured" if self.met is None else "met" if self.met else f"NOT met{self.miss and ': ' + self.miss}"
+        return (
+            "not measured" if self.met is None else "met" if self.met else f"NOT met{self.miss and ': ' + self.miss}"
+        )
 
 
 def at_most(name: str, promised: str, value: float | None, limit: float | None, unit: str) -> Verdict:
     """Judge a number that must not be larger than a limit."""
-    digits = 0 if unit == "ms" and limit is not None and limit >= 10 else 1 if unit == "ms" else 2 if unit == "x" else 3
+    digits = (
+        0 if unit == "ms" and limit is not None and limit >= 10 else 1 if unit == "ms" else 2 if unit == "x" else 3
+    )
     if value is None or limit is None:
         return Verdict(name, promised, "-", None)
     measured = f"{value:.{digits}f} {unit}"
@@ -81,7 +85,9 @@ def unused(results: Results) -> Verdict:
     more_ms = (ours.median - nothing.median) * 1000
     each_us = more_ms * 1000 / TRIVIAL_TESTS
     spread_ms = nothing.spread * 1000
-    measured = f"{each_us:+.0f} us with start-up ({more_ms:+.0f} ms a run; pytest alone differs by {spread_ms:.0f} ms)"
+    measured = (
+        f"{each_us:+.0f} us with start-up ({more_ms:+.0f} ms a run; pytest alone differs by {spread_ms:.0f} ms)"
+    )
     # A run may always cost what importing the plugin may cost.
     excess = more_ms - spread_ms - P1_MS
     return Verdict("P1", promised, measured, excess <= 0, f"{excess:.0f} ms over the spread" if excess > 0 else "")
@@ -128,7 +134,9 @@ def context(unchanged_ms: float | None, builds: int, unused_builds: int) -> list
     measured = unchanged_ms is not None
     return [
         at_most("P5", f"an unchanged context: <= {P5_MS:.0f} ms", unchanged_ms, P5_MS, "ms"),
-        Verdict("P5", "no builder is called", f"{builds} builds" if measured else "-", not builds if measured else None),
+        Verdict(
+            "P5", "no builder is called", f"{builds} builds" if measured else "-", not builds if measured else None
+        ),
         Verdict(
             "P5",
             "a changed file that is not used: no build",
@@ -150,7 +158,10 @@ def workers(results: Results) -> list[Verdict]:
     if series.wall is None or series.builds is None:
         return [*found, Verdict("P6", "one build, one container", "-", None)]
     made = f"{series.builds} builds, {max(series.containers)} containers at most"
-    return [*found, Verdict("P6", "one build, one container", made, (series.builds, max(series.containers)) == (1, 1))]
+    return [
+        *found,
+        Verdict("P6", "one build, one container", made, (series.builds, max(series.containers)) == (1, 1)),
+    ]
 
 
 def fresh(results: Results) -> list[Verdict]:

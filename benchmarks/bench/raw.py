@@ -5,6 +5,7 @@ One connection that is kept open, one request at a time, no library. It knows wh
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -73,17 +74,16 @@ class Engine:
         if self._socket is not None and self._answer is not None:
             self._answer.close()
             # A reader in another thread wakes up only by this.
-            try:
+            with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             self._socket.close()
         self._socket = self._answer = None
 
     def _send(self, verb: str, path: str, body: object, tar: bytes | None) -> None:
         kind = "application/json" if tar is None else "application/x-tar"
         content = tar if tar is not None else b"" if body is None else json.dumps(body).encode()
-        head = f"{verb} {path} HTTP/1.1\r\nHost: docker\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n\r\n"
+        head = f"{verb} {path} HTTP/1.1\r\nHost: docker\r\nContent-Type: {kind}\r\n"
+        head += f"Content-Length: {len(content)}\r\n\r\n"
         if self._socket is None:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self._socket.connect(self._path)

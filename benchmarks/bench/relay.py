@@ -5,6 +5,7 @@ It is a socket of its own: whoever's DOCKER_HOST names it is seen, and nobody el
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 _VERSION = re.compile(r"^/v\d+\.\d+(?=/)")
@@ -185,7 +187,7 @@ class Connection:
         ):
             threading.Thread(target=_forward, args=(source, target, note), daemon=True).start()
 
-    def _asked(self):  # type: ignore[no-untyped-def]
+    def _asked(self) -> Callable[[bytes], None]:
         messages = _Messages()
         tail = b""
 
@@ -206,7 +208,7 @@ class Connection:
 
         return note
 
-    def _answered(self):  # type: ignore[no-untyped-def]
+    def _answered(self) -> Callable[[bytes], None]:
         messages = _Messages()
 
         def note(data: bytes) -> None:
@@ -226,16 +228,15 @@ class Connection:
         return note
 
 
-def _forward(source: socket.socket, target: socket.socket, note) -> None:  # type: ignore[no-untyped-def]
+def _forward(source: socket.socket, target: socket.socket, note: Callable[[bytes], None]) -> None:
     while True:
         try:
             data = source.recv(1 << 16)
         except OSError:
             data = b""
-        try:
+        # What is not HTTP is forwarded like the rest.
+        with contextlib.suppress(ValueError, IndexError):
             note(data)
-        except (ValueError, IndexError):
-            pass  # not HTTP: still forwarded
         try:
             if not data:
                 target.shutdown(socket.SHUT_WR)

@@ -20,7 +20,17 @@ def scenario_table(scenario: Scenario, series: Mapping[str, Series]) -> Table:
     base = series[scenario.base].median_s if scenario.base in series else None
     nothing = series["none"].median_s if "none" in series else None
     lag = scenario.name in ("late", "eight")
-    header = ["contestant", "median s", "min", "max", f"x {scenario.base}", "containers", "networks", "builds", "rounds"]
+    header = [
+        "contestant",
+        "median s",
+        "min",
+        "max",
+        f"x {scenario.base}",
+        "containers",
+        "networks",
+        "builds",
+        "rounds",
+    ]
     header += ["ready -> test s"] if lag else []
     header += [f"ms/{scenario.unit}"] if scenario.units else []
     rows, notes = [], [*scenario.notes]

@@ -22,6 +22,7 @@ class Entry:
     Attributes:
         contestant: its name.
         test: the file of its suite.
+        suite: another directory than its own.
         label: what the table calls it.
         service: the image of the service.
         environment: what the suite is asked for.
@@ -33,11 +34,22 @@ class Entry:
     contestant: str
     test: str
     label: str
+    suite: str | None = None
     service: str = "at-once"
     environment: Mapping[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     workers: int = 0
     builds: str = ""
+
+    @property
+    def containers(self) -> int:
+        """How many containers it has to start at the least, or it has not done the job."""
+        needs = {
+            "test_session.py": self.environment.get("BENCH_CONTAINERS", "1"),
+            "test_workers.py": "1",
+            "test_unused.py": "0",
+        }
+        return int(needs.get(self.test, self.environment.get("BENCH_TESTS", "1")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +122,7 @@ def _workers(name: str, title: str, builds: str, notes: tuple[str, ...] = ()) ->
     others = tuple(
         replace(each, label=f"{each.label}, unshared") if each.contestant == DOCKER_PY else each for each in others
     )
-    return Scenario(
-        name=name, title=title, base=RAW, entries=(nothing, *_polling(others)), notes=notes
-    )
+    return Scenario(name=name, title=title, base=RAW, entries=(nothing, *_polling(others)), notes=notes)
 
 
 def _main() -> list[Scenario]:
@@ -127,7 +137,7 @@ def _main() -> list[Scenario]:
             title=f"P1: {TRIVIAL_TESTS} trivial tests, the plugin active and not used",
             base=NONE,
             entries=tuple(
-                Entry(contestant=name, test="../none/test_unused.py", label=name, environment=trivial)
+                Entry(contestant=name, test="test_unused.py", suite="none", label=name, environment=trivial)
                 for name in (NONE, *with_plugin)
             ),
             units=TRIVIAL_TESTS,
@@ -145,8 +155,10 @@ def _main() -> list[Scenario]:
             base=RAW,
             entries=_both_waits(_entries(everyone, "test_session.py", service="late")),
             notes=(
-                "ready -> test: from the time that the service wrote down when it became ready to the first line of "
-                "the test. Polled: the user waits by hand, or by an HTTP strategy.",
+                (
+                    "ready -> test: from the moment that the service wrote down when it became ready, to the first "
+                    "line of the test. Polled: the user waits by hand, or by an HTTP strategy."
+                ),
             ),
         ),
         Scenario(
@@ -155,13 +167,13 @@ def _main() -> list[Scenario]:
             base="raw",
             entries=(
                 *_both_waits(_entries(everyone, "test_session.py", service="late-looked-at", environment=eight)),
-                Entry(
-                    contestant=RAW, test="test_session.py", label="raw, ready at once", environment=eight
-                ),
+                Entry(contestant=RAW, test="test_session.py", label="raw, ready at once", environment=eight),
             ),
             notes=(
-                "raw, ready at once: the floor of P4, a whole run that starts eight of the same containers in "
-                "parallel and removes them, whose service has no delay.",
+                (
+                    "raw, ready at once: the floor of P4, a whole run that starts eight of the same containers in "
+                    "parallel and removes them, whose service has no delay."
+                ),
             ),
         ),
         _workers(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bench.raw import Engine, RawError
@@ -27,6 +27,31 @@ HANDOVER_S = 15.0
 def filters(**wanted: list[str]) -> str:
     """Write filters as the API wants them in a query."""
     return f"filters={quote(json.dumps(wanted))}"
+
+
+def sweep(run: str) -> None:
+    """Remove all containers of a run, and the networks that they are on: after an interrupted one."""
+    engine = Engine()
+    found = engine.call("GET", f"/containers/json?all=1&{filters(label=[f'{LABEL}={run}'])}")
+    networks = {
+        network["NetworkID"]
+        for each in found
+        for name, network in each["NetworkSettings"]["Networks"].items()
+        if name not in _GIVEN
+    }
+    for each in found:
+        _remove(engine, f"/containers/{each['Id']}?force=1&v=1")
+    for network in networks:
+        _remove(engine, f"/networks/{network}")
+
+
+def _remove(engine: Engine, path: str) -> None:
+    try:
+        engine.call("DELETE", path)
+    except RawError as error:
+        # Somebody else was faster.
+        if error.status not in (404, 409):
+            raise
 
 
 class Watch:
@@ -60,7 +85,7 @@ class Watch:
             time.sleep(0.01)
         self._engine.close()
 
-    def _read(self, stream) -> None:  # type: ignore[no-untyped-def]
+    def _read(self, stream: IO[bytes]) -> None:
         try:
             for line in stream:
                 # The stream is chunked; the chunks' sizes stand on lines of their own.
@@ -69,7 +94,7 @@ class Watch:
         except (OSError, ValueError):
             return
 
-    def _note(self, event: dict) -> None:  # type: ignore[type-arg]
+    def _note(self, event: dict[str, Any]) -> None:
         self._last = time.monotonic()
         actor = event["Actor"]
         attributes = actor["Attributes"]
@@ -91,9 +116,9 @@ class Watch:
                 break
             time.sleep(0.05)
         for each in containers:
-            self._remove(f"/containers/{each}?force=1&v=1")
+            _remove(self._look, f"/containers/{each}?force=1&v=1")
         for each in networks:
-            self._remove(f"/networks/{each}")
+            _remove(self._look, f"/networks/{each}")
         words = [f"{len(containers)} containers"] * bool(containers) + [f"{len(networks)} networks"] * bool(networks)
         return [" and ".join(words)] if words else []
 
@@ -109,11 +134,3 @@ class Watch:
                 return False
             raise
         return True
-
-    def _remove(self, path: str) -> None:
-        try:
-            self._look.call("DELETE", path)
-        except RawError as error:
-            # Somebody else was faster.
-            if error.status not in (404, 409):
-                raise

@@ -81,6 +81,8 @@ class Reservations:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Take it, and first let go what is kept for later where another process waits for room."""
+        if self._session.is_forked:
+            return
         self._session.places.make_room()
         if _is_ours(item):
             with contextlib.suppress(SpecError):
@@ -89,12 +91,16 @@ class Reservations:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self) -> None:
         """Give back what was not used."""
-        self._session.places.release()
+        self._release()
+
+    def _release(self) -> None:
+        if not self._session.is_forked:
+            self._session.places.release()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_teardown(self) -> None:
         """Give back what was not used, though the test was not run."""
-        self._session.places.release()
+        self._release()
 
 
 class Prefetch:
@@ -142,7 +148,7 @@ class Prefetch:
             self._look_ahead(item)
 
     def _look_ahead(self, item: pytest.Item) -> None:
-        if item.session.shouldstop or item.session.shouldfail:
+        if self._session.is_forked or item.session.shouldstop or item.session.shouldfail:
             return
         for each in self._to_come(item):
             if _is_ours(each) and _will_run(each):
@@ -190,7 +196,7 @@ class Plan:
         factory = found[-1].func if found else None
         if not isinstance(factory, Factory) or (factory.params and name not in test.params):
             return None
-        place = _Place(name, found[-1].scope, scope_key(test.item, found[-1].scope), test.params.get(name))
+        place = _Place(name, found[-1].scope, scope_key(test.item, found[-1].scope), chosen=test.params.get(name))
         key = (place.key, name, factory, id(place.chosen))
         if self._fixtures.get(key) is None:
             self._fixtures[key] = self._begin_fixture(test, factory, place)
@@ -221,7 +227,7 @@ class Plan:
     # Markers
 
     def _marker(self, test: _Test, request: ContainerRequest) -> Errand | None:
-        place = _Place(request.name, request.scope, scope_key(test.item, request.scope))
+        place = _Place(request.name, request.scope, scope_key(test.item, request.scope), "marker")
         group = group_of(test.item, request)
         begun = self._markers.setdefault((place.key, request.name, group), [])
         for other, errand in begun:
@@ -263,7 +269,11 @@ class Plan:
         if not isinstance(spec.image, FixtureRef):
             self._ahead.image(spec.image, spec.pull, spec.platform)
         known = {name: errand for name, errand in needs.items() if errand is not None}
-        if place.scope not in test.scopes or len(known) < len(needs) or not test.lets_ahead(spec, place.scope):
+        if (
+            place.scope not in test.scopes
+            or len(known) < len(needs)
+            or not test.lets_ahead(spec, place.scope, place.who)
+        ):
             return None
 
         def make(scope_of: Callable[[str, str], ScopeInstance]) -> Wanted:
@@ -281,12 +291,14 @@ class _Place:
         name: the fixture's or the container's.
         scope: pytest's word.
         key: the scope's.
+        who: whether a fixture asks for it or a marker.
         chosen: the one of the fixture's params.
     """
 
     name: str
     scope: str
     key: str
+    who: str = "fixture"
     chosen: Any = None
 
 
@@ -303,18 +315,18 @@ class _Test:
         # The fixture `image` starts no container.
         self.requests = requests if {"container", "containers"} & {*names} else []
         self._has_kit = "dockerkit" in names
-        self._isolated = {*self._isolated_scopes()}
+        self._isolated = {*self._isolated_ones()}
 
-    def _isolated_scopes(self) -> Iterator[str]:
-        """Give the scopes of the containers that will be made known to those of narrower scopes."""
+    def _isolated_ones(self) -> Iterator[tuple[str, str]]:
+        """Give the scopes of the containers that others are made known to, and who asks for them."""
         for request in self.requests:
             if ISOLATED in request.spec.networks:
-                yield request.scope
+                yield request.scope, "marker"
         for name in self.names:
             for definition in definitions(self.item, name)[-1:]:
                 factory = definition.func
                 if isinstance(factory, ContainerFactory):
-                    yield definition.scope
+                    yield definition.scope, "fixture"
 
     def own_specs(self, ahead: Ahead) -> list[ContainerSpec]:
         """Give the known specs of the containers that it has for itself, and that are not there yet."""
@@ -336,14 +348,23 @@ class _Test:
                 specs[key, alias_of(spec, name), "", factory.place.text] = spec
         return [spec for slot, spec in specs.items() if not ahead.has(slot)]
 
-    def lets_ahead(self, spec: ContainerSpec, scope: str) -> bool:
-        """Tell whether a container can be there before its test without anybody noticing."""
+    def lets_ahead(self, spec: ContainerSpec, scope: str, who: str) -> bool:
+        """Tell whether a container can be there before its test without anybody noticing.
+
+        Args:
+            spec: what it is.
+            scope: for how long.
+            who: whether a marker asks for it or a fixture.
+        """
         if any(isinstance(each.source, Path) for each in spec.mounts):
             # What other fixtures write there first is not known.
             return False
+        # Those of markers and those of fixtures have networks apart, and are made known to each other as they come.
+        if scope != "function" and any(each == scope and kind != who for each, kind in self._isolated):
+            return False
         if scope == "session":
             return True
-        wider = any(SCOPES.index(each) < SCOPES.index(scope) for each in self._isolated)
+        wider = any(SCOPES.index(each) < SCOPES.index(scope) for each, _ in self._isolated)
         return self_contained(replace(spec, depends_on=())) and not wider and not self._has_kit
 
 

@@ -127,16 +127,21 @@ def run_id(config: pytest.Config) -> str:
 
 def session_of(config: pytest.Config) -> Session:
     """Give the run's session in this process, made when it is first needed; no engine is asked yet."""
-    if _SESSION not in config.stash:
+    before = config.stash.get(_SESSION, None)
+    if before is None or before.is_forked:
         from pytest_dockerkit._runtime.progress import Tasks
         from pytest_dockerkit._runtime.session import Session
 
         process = str(getattr(config, "workerinput", {}).get("workerid", "main"))
+        if before is not None:
+            # What a child of a fork makes, it removes; whatever it leaves, its parent does, by a ledger of its own.
+            process = f"{process}-{os.getpid()}"
         secret = _handed_down(config, "secret")
         sharing = None if secret is None else bytes.fromhex(secret)
         session = Session(settings(config), run_id(config), process, _Hooks(config), sharing)
         screen = config.stash.get(SCREEN, None)
         session.progress = Tasks(screen and screen(), process)
+        session.removals.at_once = before is not None
         config.stash[_SESSION] = session
     return config.stash[_SESSION]
 

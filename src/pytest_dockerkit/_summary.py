@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_dockerkit._runtime import ledger
+from pytest_dockerkit._runtime.handover import NotHandedOverError
 from pytest_dockerkit._units import show_bytes
 from pytest_dockerkit.errors import DockerkitError
 
@@ -42,15 +43,23 @@ def finish(session: Session, *, verbose: bool = False) -> tuple[list[str], bool]
     images = _images(lines) if verbose else []
     # What is noted with a sentence of its own, by whichever process, is told once.
     sentences = list({(line["what"], line["name"]): line["told"] for line in lines if "told" in line}.values())
-    try:
-        session.undo_all()
-    except DockerkitError as failure:
-        return [*images, _told(lines), *sentences, *str(failure).splitlines()], True
-    with contextlib.suppress(OSError):
-        # What is left then is an empty ledger.
-        session.forget()
     told = _told(lines)
-    return [*images, told if told == _NOTHING else f"{told}; all removed, images kept", *sentences], False
+    try:
+        try:
+            handed_over = session.handover.complete()
+        except NotHandedOverError as failure:
+            handed_over = False
+            sentences.append(f"pytest has waited for the removals, and not handed them over: {failure}")
+        if not handed_over:
+            session.undo_all()
+    except DockerkitError as failure:
+        return [*images, told, *sentences, *str(failure).splitlines()], True
+    if not handed_over:
+        with contextlib.suppress(OSError):
+            # What is left then is an empty ledger.
+            session.forget()
+    ended = "being removed in the background" if handed_over else "all removed"
+    return [*images, told if told == _NOTHING else f"{told}; {ended}, images kept", *sentences], False
 
 
 def show(reporter: pytest.TerminalReporter, told: tuple[list[str], bool] | None) -> None:

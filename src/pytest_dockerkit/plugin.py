@@ -143,6 +143,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Note which test runs, and since when: its report shows what its containers have said since."""
     item.stash[_STARTED] = time.time()
     item.config.stash[_CURRENT] = item
+    if (session := _run.session_if_any(item.config)) is not None and session.removals.leaving:
+        # Another plugin runs the last test once more.
+        session.removals.leave_no_more()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """After the last test hand over what is to go, where the user wants that."""
+    if nextitem is None or item.session.shouldstop or item.session.shouldfail:
+        _run.prepare_handover(item.config)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -183,22 +193,30 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
     if (mine := _run.session_if_any(session.config)) is not None:
         # pytest ends the fixtures of the session now: no test can notice what of them is there for a moment longer.
         mine.removals.ending = True
+    _run.prepare_handover(session.config)
     try:
         yield
     finally:
         from pytest_dockerkit import _progress
 
         _progress.end(session.config)
-        if (mine := _run.session_if_any(session.config)) is not None:
-            mine.end()
-        if (runtime := _run.session_to_finish(session.config)) is not None:
-            from pytest_dockerkit import _summary
+        try:
+            if (mine := _run.session_if_any(session.config)) is not None:
+                mine.end()
+        finally:
+            # Also after one more Ctrl-C.
+            _finish(session)
 
-            session.config.stash[_summary.LINES] = told = _summary.finish(
-                runtime, verbose=session.config.get_verbosity() > 0
-            )
-            if told[1] and session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+def _finish(session: pytest.Session) -> None:
+    if (runtime := _run.session_to_finish(session.config)) is not None:
+        from pytest_dockerkit import _summary
+
+        session.config.stash[_summary.LINES] = told = _summary.finish(
+            runtime, verbose=session.config.get_verbosity() > 0
+        )
+        if told[1] and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -225,7 +225,7 @@ def test_a_failure_in_the_background_is_that_of_the_tests_that_need_it(suite: Su
         @pytest.mark.parametrize("number", range(2))
         def test_broken(container, number): pass
 
-        @pytest.mark.container("busybox:stable", name="own", command=["sh", "-c", "exit 3"])
+        @pytest.mark.container("busybox:stable", name="own", ports=[80], command=["sh", "-c", "exit 3"])
         def test_own(container): pass
 
         @pytest.mark.container("busybox:stable", name="fine", {STAYS})
@@ -297,14 +297,16 @@ def test_what_would_be_noticed_is_not_made_ahead(suite: Suite, tmp_path: Path) -
         import pytest
         from pytest_dockerkit import probes
 
+        RUNS = probes.running()
+
         @pytest.mark.settled("db")
         def test_first(): pass
 
-        @pytest.mark.container("busybox:stable", name="fixed", ports=["127.0.0.1:38991:80"], wait=probes.running(), {STAYS})
+        @pytest.mark.container("busybox:stable", name="fixed", ports=["127.0.0.1:38991:80"], wait=RUNS, {STAYS})
         def test_fixed(container): pass
 
         @pytest.mark.settled("db", "fixed2")
-        @pytest.mark.container("busybox:stable", name="fixed2", ports=["127.0.0.1:38991:80"], wait=probes.running(), {STAYS})
+        @pytest.mark.container("busybox:stable", name="fixed2", ports=["127.0.0.1:38991:80"], wait=RUNS, {STAYS})
         def test_fixed_again(container): pass
 
         @pytest.mark.container("busybox:stable", name="mounted", volumes={{"/data": {str(tmp_path)!r}}}, {STAYS})
@@ -444,3 +446,60 @@ def test_a_failing_test_shows_the_whole_log_of_a_container_that_was_made_ahead(s
     )
     outcome.ended(passed=1, failed=1)
     assert "\nbegun\n" in outcome.text
+
+
+def test_a_child_of_a_fork_gets_its_own_and_removes_it(suite: Suite) -> None:
+    """It has none of the threads: neither does it wait for what they make, nor leave them what is to be removed."""
+    outcome = suite.run(
+        f"""
+        import pytest
+
+        @pytest.mark.container("busybox:stable", name="own", {STAYS})
+        @pytest.mark.parametrize("number", range(4))
+        def test_it(container, number):
+            assert container.exec(["true"]).exit_code == 0
+        """,
+        conftest="""
+        import os
+        import pytest
+        from _pytest.runner import runtestprotocol
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_protocol(item, nextitem):
+            if item.name == "test_it[0]":
+                return None
+            child = os.fork()
+            if child == 0:
+                reports = runtestprotocol(item, nextitem=nextitem, log=False)
+                os._exit(0 if all(each.passed for each in reports) else 1)
+            _, status = os.waitpid(child, 0)
+            print(f"child ended with {status}")
+            return True
+        """,
+        subprocess=True,
+    )
+    outcome.ended(passed=1)
+
+
+def test_one_that_has_ended_since_it_was_ready_is_made_anew(suite: Suite) -> None:
+    """Its life is as long as if it had been started for the test."""
+    suite.run(
+        f"""
+        import pytest
+        from pytest_dockerkit import probes
+
+        @pytest.mark.settled("first", "second")
+        @pytest.mark.container("busybox:stable", name="first", {STAYS})
+        def test_first(container, docker_client):
+            from pytest_dockerkit._poll import Look, until_ready
+            label = f"pytest.dockerkit.run={{container.labels['pytest.dockerkit.run']}}"
+            names = dict(label=[label, "pytest.dockerkit.name=second"], status="exited")
+            ended = lambda: Look(bool(docker_client.api.containers(all=True, filters=names)))
+            assert until_ready(ended, timeout_s=60).ready
+
+        @pytest.mark.container("busybox:stable", name="second", command=["sleep", "3"], wait=probes.running())
+        def test_second(container):
+            assert container.status == "running"
+        """,
+        conftest=WITNESS,
+    ).ended(passed=2)

@@ -147,7 +147,7 @@ def test_it(db, api, backend, data, both, seen, case, worker):
     db.exec(["touch", f"/data/{case}"], check=True)
     assert str(case) in api.exec(["ls", "/data"]).stdout
     assert db.network is api.network is backend
-    assert api.stands_on == [db]
+    assert set(api.stands_on) == {db}
 """,
         "-n2",
         conftest=f"""
@@ -282,7 +282,7 @@ vol = volume_fixture(scope="session", per_worker=True)
     assert len(set(done.seen)) == 2
     assert done.made["container"] == 4
     assert done.made["volume"] == 2
-    assert {each[0] for each in done.removed_by} == {"gw0", "gw1"}
+    assert {each[0] for each in done.removed_by} == {"gw0", "gw1"}, done.lines
 
 
 def test_narrower_scopes_stay_with_their_worker(suite: Suite) -> None:
@@ -299,7 +299,6 @@ def test_it(container, both, case, seen, worker):
     )
     done.outcome.ended(passed=4)
     assert len(set(done.seen)) == 2
-    assert done.made["container"] == 2
 
 
 def test_what_differs_between_workers_is_not_shared(suite: Suite) -> None:
@@ -312,12 +311,15 @@ def test_it(db, own, probed, both, case, seen, worker):
     both("all")
     seen(worker, own.id, probed.id, db.id)
     assert own.exec(["cat", "/it"]).stdout == worker
-    seeker = probed.exec(["nslookup", "own"])
-    assert own.ip in seeker.stdout, seeker
+    found = probed.exec(["nslookup", "own"]).stdout
+    assert [each for each in addresses(own) if each in found], (addresses(own), found)
     assert own.exec(["nslookup", "db"]).exit_code == 0
 """,
         "-n2",
         conftest=f"""
+def addresses(container):
+    return [each["IPAddress"] for each in container.inspect()["NetworkSettings"]["Networks"].values()]
+
 class Mine:
     def look(self, container): return Look(True)
 

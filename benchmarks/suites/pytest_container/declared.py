@@ -16,8 +16,16 @@ def ports():
     return [PortForwarding(container_port=80, bind_ip="127.0.0.1")]
 
 
-def service():
-    return Container(url=LOCAL, entry_point=EntrypointSelection.IMAGE, forwarded_ports=ports(), **HOW)
+def service(number=0):
+    # Equal containers are one and the same, so each has something of its own.
+    own = {"NUMBER": str(number)}
+    return Container(
+        url=LOCAL,
+        entry_point=EntrypointSelection.IMAGE,
+        forwarded_ports=ports(),
+        extra_environment_variables=own,
+        **HOW,
+    )
 
 
 def built():
@@ -25,7 +33,7 @@ def built():
     # The plugin writes FROM itself, and its context is pytest's root directory.
     instructions = "\n".join(line for line in text.splitlines() if not line.startswith(("FROM ", "COPY ")))
     return DerivedContainer(
-        base=LOCAL,
+        base=Container(url=LOCAL),
         containerfile=instructions,
         entry_point=EntrypointSelection.IMAGE,
         forwarded_ports=ports(),

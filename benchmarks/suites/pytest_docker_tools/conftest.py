@@ -1,4 +1,4 @@
-"""pytest-docker-tools: fixture factories. It looks into the container for listening ports, and waits by that alone."""
+"""pytest-docker-tools: fixture factories. It waits for listening ports, seen from within the container."""
 
 from bench.suite import CONTAINERS, CONTEXT, IMAGE, TAG
 from pytest_docker_tools import build, container

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 #: How long a line of a header may be, in bytes, and how many lines there may be. Source: Python's http.client.
 _LINE_BYTES = 64 * 1024
@@ -75,20 +75,26 @@ def read_answer(reader: BinaryIO, method: str) -> Answer:
         ConnectionError: the other end hangs up before the end, or speaks something else.
         OSError: the connection fails; of its kind is the TimeoutError.
     """
+    status, version, headers = read_head(reader)
+    keeps = version == "HTTP/1.1" and headers.get("connection", "").lower() != "close"
+    if method == "HEAD" or status in (204, 304):
+        return Answer(status, headers, b"", keeps=keeps)
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        return Answer(status, headers, b"".join(chunks(reader)), keeps=keeps)
+    if (length := headers.get("content-length")) is not None:
+        return Answer(status, headers, _exactly(reader, _number(length, 10)), keeps=keeps)
+    return Answer(status, headers, reader.read(), keeps=False)
+
+
+def read_head(reader: BinaryIO) -> tuple[int, str, dict[str, str]]:
+    """Read what stands before an answer: its status, its version of HTTP, and its headers."""
     status, version = _status(_line(reader, at_start=True))
     headers = _headers(reader)
     while 100 <= status < 200:
         # It is only on the way.
         status, version = _status(_line(reader))
         headers = _headers(reader)
-    keeps = version == "HTTP/1.1" and headers.get("connection", "").lower() != "close"
-    if method == "HEAD" or status in (204, 304):
-        return Answer(status, headers, b"", keeps=keeps)
-    if headers.get("transfer-encoding", "").lower() == "chunked":
-        return Answer(status, headers, _chunks(reader), keeps=keeps)
-    if (length := headers.get("content-length")) is not None:
-        return Answer(status, headers, _exactly(reader, _number(length, 10)), keeps=keeps)
-    return Answer(status, headers, reader.read(), keeps=False)
+    return status, version, headers
 
 
 def _status(line: str) -> tuple[int, str]:
@@ -110,14 +116,13 @@ def _headers(reader: BinaryIO) -> dict[str, str]:
     raise ConnectionError(f"the engine's answer has more than {_LINES} headers")
 
 
-def _chunks(reader: BinaryIO) -> bytes:
-    pieces = []
+def chunks(reader: BinaryIO) -> Iterator[bytes]:
+    """Give an answer that comes in chunks, as they come."""
     while length := _number(_line(reader).partition(";")[0], 16):
-        pieces.append(_exactly(reader, length))
+        yield _exactly(reader, length)
         if _line(reader):
             raise ConnectionError("the engine's answer has a chunk that is longer than it says")
     _headers(reader)
-    return b"".join(pieces)
 
 
 def _line(reader: BinaryIO, *, at_start: bool = False) -> str:

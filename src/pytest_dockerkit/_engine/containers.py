@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_dockerkit._engine import streams
 from pytest_dockerkit._engine.answers import message_of
 from pytest_dockerkit._engine.base import Exit
+from pytest_dockerkit._engine.log_stream import LogStream
 from pytest_dockerkit._engine.removing import remove_container
 from pytest_dockerkit._engine.translate import NO_CONTAINER, NOT_FOUND, translated
 from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, AnswerError, ask, path_of
@@ -119,17 +120,18 @@ class Containers:
             )
             return said
 
-    def follow(self, container: str) -> Iterator[bytes]:
-        """Give what it prints, as it comes, until it ends."""
-        wanted = {"follow": "1", "stdout": "1", "stderr": "1"}
-        with translated(f"follow the log of {container}"):
-            api = self._client.api
-            url = f"{api.base_url}/v{api.api_version}/containers/{container}/logs"
-            # docker-py gives no way to hang up before the end.
-            with api.get(url, params=wanted, stream=True, timeout=None) as response:
-                _check(response)
-                while len(header := response.raw.read(streams.HEADER.size)) == streams.HEADER.size:
-                    yield response.raw.read(streams.HEADER.unpack(header)[1])
+    def follow(self, container: str, *, since_s: float | None = None) -> LogStream:
+        """Give what it prints, as it comes, until it ends or someone hangs up.
+
+        Args:
+            container: which.
+            since_s: from this time on, in seconds since the epoch by the engine's clock.
+        """
+        return LogStream(self._wire, self._client, container, since_s=since_s)
+
+    def said(self, container: str, *, since_s: float | None = None) -> LogStream:
+        """Give what it has printed until now, piece by piece: a log may be larger than what fits into the memory."""
+        return LogStream(self._wire, self._client, container, follow=False, since_s=since_s)
 
     def exec(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.client import import_behind
@@ -57,7 +58,7 @@ class Daemon:
 
     @property
     def directions(self) -> dict[str, Any]:
-        """How another process of this machine reaches it, as `removing.wire_by` reads it; there may be secrets in it."""
+        """How another process of this machine reaches it; `removing.wire_by` reads it. There may be secrets in it."""
         if isinstance(self._wire, SocketWire):
             return self._wire.directions
         variables = dict(self._variables)
@@ -65,7 +66,7 @@ class Daemon:
             variables["DOCKER_CERT_PATH"] = os.path.abspath(certificates)  # noqa: PTH100  - a text as before
         return {"variables": variables}
 
-    @property
+    @cached_property
     def builder(self) -> Builder:
         """What builds on it."""
         with self._making:

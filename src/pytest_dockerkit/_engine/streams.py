@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,6 +43,27 @@ def converse(connection: Any, stdin: bytes | None, timeout_s: float | None) -> t
             raise ConnectionResetError(_CUT)
         gathered[stream == _STDERR] += piece
     return bytes(gathered[False]), bytes(gathered[True])
+
+
+def payloads(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Take what was printed out of its frames, which may begin and end anywhere in the pieces.
+
+    Raises:
+        ConnectionError: the connection was cut within a frame.
+    """
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        at = 0
+        while len(held) - at >= HEADER.size:
+            end = at + HEADER.size + HEADER.unpack_from(held, at)[1]
+            if end > len(held):
+                break
+            yield bytes(held[at + HEADER.size : end])
+            at = end
+        del held[:at]
+    if held:
+        raise ConnectionResetError(_CUT)
 
 
 @contextmanager

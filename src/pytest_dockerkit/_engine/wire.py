@@ -126,6 +126,17 @@ def written(prefix: str, path: str, query: Query | None, body: Any, headers: Map
     return Request(target, {**headers, "Content-Type": "application/json"}, json.dumps(body).encode())
 
 
+def head_of(method: str, request: Request) -> bytes:
+    """Write what is sent before the body of a request."""
+    lines = [
+        f"{method} {request.target} HTTP/1.1",
+        *(f"{key}: {value}" for key, value in request.headers.items()),
+    ]
+    if request.body is not None or method not in ("GET", "HEAD"):
+        lines.append(f"Content-Length: {len(request.body or b'')}")
+    return "\r\n".join([*lines, "\r\n"]).encode("latin-1")
+
+
 class SocketWire:
     """A local socket, spoken to without docker-py.
 
@@ -184,6 +195,23 @@ class SocketWire:
             # Such as a socket that is not there any more.
             raise ConnectionError(str(failure)) from failure
 
+    def ask_without_end(self, path: str, query: Query) -> tuple[socket.socket, BufferedReader]:
+        """Ask for what is read as it comes: give the connection, which is the caller's, and what reads it.
+
+        Raises:
+            ConnectionError: the engine does not answer.
+        """
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(self._path)
+            connection.sendall(head_of("GET", written(self.prefix, path, query, None, self._headers)))
+        except BaseException as failure:
+            connection.close()
+            if isinstance(failure, OSError) and not isinstance(failure, ConnectionError):
+                raise ConnectionError(str(failure)) from failure
+            raise
+        return connection, connection.makefile("rb")
+
     def _answer(self, connection: _Connection, method: str, request: Request, timeout_s: float) -> Answer:
         answer = connection.answer_to(method, request, timeout_s)
         if answer.keeps:
@@ -228,13 +256,7 @@ class _Connection:
 
     def answer_to(self, method: str, request: Request, timeout_s: float) -> Answer:
         """Send a request, and read the answer."""
-        lines = [
-            f"{method} {request.target} HTTP/1.1",
-            *(f"{key}: {value}" for key, value in request.headers.items()),
-        ]
-        if request.body is not None or method not in ("GET", "HEAD"):
-            lines.append(f"Content-Length: {len(request.body or b'')}")
-        head = "\r\n".join([*lines, "\r\n"]).encode("latin-1")
+        head = head_of(method, request)
         try:
             self._socket.settimeout(timeout_s)
             # It may answer before it has all, and hang up: that there is no such path, say.

@@ -16,6 +16,7 @@ from pytest_dockerkit._runtime.starting import Means, NotProvidedError
 from pytest_dockerkit._runtime.surroundings import strangers
 from pytest_dockerkit._spec.identity import NoIdentityError, container_identity
 from pytest_dockerkit._spec.image import ImageSpec
+from pytest_dockerkit._spec.refs import ImageHandle
 from pytest_dockerkit.errors import DockerkitError
 
 if TYPE_CHECKING:
@@ -47,12 +48,16 @@ class Errand:
         outcome: what was made.
         endings: what removes it; those of its networks and volumes are the scope's.
         identity: of the spec that was carried out; None for what has none, such as a network.
+        begun: whether the engine may have been asked to make it; before, it can be given up at once.
+        given_up: whether nobody wants it any more.
     """
 
     slot: Slot
     outcome: Future[Any]
     endings: list[Callable[[], object]] = field(default_factory=list)
     identity: str | None = None
+    begun: bool = False
+    given_up: bool = False
 
 
 class Ahead:
@@ -83,6 +88,10 @@ class Ahead:
         def make(errand: Errand) -> RunningContainer:
             asked = wanted(self._scope)
             errand.identity = container_identity(asked.spec)
+            if not isinstance(asked.spec.image, ImageHandle):
+                # A build or pull takes long, and nothing of it has to be removed.
+                self._session.images.get(asked.spec.image, pull=asked.spec.pull, platform=asked.spec.platform)
+            self._mark_begun(errand)
             means = Means(errand.endings.append, go_on=self._go_on, unseen=True)
             return self._session.provide(asked, means)
 
@@ -90,7 +99,12 @@ class Ahead:
 
     def thing(self, slot: Slot, make: Callable[[ScopeInstance], Any]) -> Errand:
         """Begin to make a network or a volume, in the scope that `make` is given."""
-        return self._begin(slot, lambda errand: make(ScopeInstance("ahead", f"ahead {slot}", errand.endings.append)))
+
+        def make_it(errand: Errand) -> Any:
+            self._mark_begun(errand)
+            return make(ScopeInstance("ahead", f"ahead {slot}", errand.endings.append))
+
+        return self._begin(slot, make_it)
 
     def image(self, request: ImageRequest, pull: str | None = None, platform: str | None = None) -> Errand:
         """Begin to build or pull an image, once; what fails is told to whoever asks for it."""
@@ -116,6 +130,12 @@ class Ahead:
             self._errands[slot].append(errand)
         return errand
 
+    def _mark_begun(self, errand: Errand) -> None:
+        with self._lock:
+            if errand.given_up or self._stopping.is_set():
+                raise StoppedError
+            errand.begun = True
+
     def has(self, slot: Slot) -> bool:
         """Tell whether something is being made, or is there, that nobody has taken."""
         return bool(self._errands.get(slot))
@@ -129,7 +149,7 @@ class Ahead:
             NotProvidedError: it could not be had.
         """
         slot = slot_of(wanted)
-        if not self._errands.get(slot):
+        if not self._errands.get(slot) or self._session.is_forked:
             return None
         try:
             identity = container_identity(wanted.spec)
@@ -153,7 +173,7 @@ class Ahead:
 
     def take_thing(self, slot: Slot, at_end: Callable[[Callable[[], object]], object]) -> Any:
         """Give the network or volume that was made; None if there is none."""
-        for errand in tuple(self._errands.get(slot, ())):
+        for errand in () if self._session.is_forked else tuple(self._errands.get(slot, ())):
             made = self._outcome(errand)
             if made is not None:
                 self._forget(errand)
@@ -188,11 +208,14 @@ class Ahead:
         return None
 
     def _is_current(self, wanted: Wanted, found: RunningContainer | NotProvidedError) -> bool:
-        """Tell whether an image that is built is still that of the files as they are now."""
+        """Tell whether it runs, and an image that is built is still that of the files as they are now."""
         if isinstance(found, NotProvidedError):
             return True
-        if found.removed or not isinstance(wanted.spec.image, ImageSpec):
-            return not found.removed
+        if found.removed or not found.is_alive():
+            # It may have ended since it was ready, as some do by themselves after a while.
+            return False
+        if not isinstance(wanted.spec.image, ImageSpec):
+            return True
         image = self._session.images.get(wanted.spec.image, pull=wanted.spec.pull, platform=wanted.spec.platform)
         return image.id == found.image.id
 
@@ -227,12 +250,18 @@ class Ahead:
 
     def _drop(self, errand: Errand) -> None:
         self._forget(errand)
-        errand.outcome.cancel() or wait([errand.outcome])
+        with self._lock:
+            errand.given_up = True
+        if not errand.outcome.cancel() and errand.begun:
+            wait([errand.outcome])
         end_all(errand.endings)
 
     def stop(self) -> None:
         """End what is being made, and remove what nobody has taken."""
-        self._stopping.set()
+        if self._session.is_forked:
+            return
+        with self._lock:
+            self._stopping.set()
         for image in self._images.values():
             image.outcome.cancel()
         for errands in tuple(self._errands.values()):

@@ -321,6 +321,13 @@ class RunningContainer(ContainerAddresses, ContainerFiles):
         """Give what it has printed since it was last started; the engine keeps the log over a restart."""
         return self.logs(since=self._log_since)
 
+    def is_alive(self) -> bool:
+        """Tell whether it is as it was when it was ready: running, or at its end where that was waited for."""
+        try:
+            return self.status == "running" or bool(getattr(self.spec.wait, "allows_exit", False))
+        except ContainerRemovedError:
+            return False
+
     def death(self) -> DockerkitError:
         """Make the error that says how it ended."""
         return readiness.death(self, self.state())

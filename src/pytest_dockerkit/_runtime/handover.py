@@ -5,36 +5,40 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest_dockerkit
+from pytest_dockerkit._runtime import ledger
 from pytest_dockerkit._runtime.undoing import LOG, TAKEN
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Mapping
 
+    from pytest_dockerkit._runtime.session import Session
+
 #: The value of the setting.
 HANDOVER = "handover"
 
-#: How long the process may take until it has understood what it is to do, in seconds. It takes 60 ms, and has begun
-#: when the tests ended.
-START_TIMEOUT_S = 10.0
+#: How long the process may take until it has understood what it is to do, in seconds. It takes a tenth of one, and is
+#: started when the last test ends.
+ANSWER_TIMEOUT_S = 10.0
 
-#: The whole program, so that no package need be found by Python's own ways: those read files that the user may have
-#: in the directory, and take longer than all the rest.
+#: The whole program. It finds the package without Python's own ways, which read whatever the user has installed.
 _PROGRAM = "import sys; sys.path.append(sys.argv[1]); from pytest_dockerkit._runtime.undoing import main; main()"
-#: Without `site`; nothing is written beside the modules; no directory of the user's comes first.
-_FLAGS = ("-S", "-s", "-P", "-B")
+#: Without `site`, and with no directory of the user's among those where modules are looked for.
+_FLAGS = ("-S", "-s", "-P")
 
-#: What a process needs to run at all, and to reach an engine: by its address, over ssh, through a proxy, with TLS.
+#: What a process needs to run at all, and to reach an engine: over ssh, through a proxy, with TLS. The engine's own
+#: address is told it.
 _KEPT = (
     *("HOME", "PATH", "USER", "LOGNAME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "TZ"),
     *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "PYTHONHOME"),
-    *("DOCKER_CONFIG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"),
+    *("DOCKER_CONFIG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"),
     *("SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
 )
@@ -45,10 +49,78 @@ class NotHandedOverError(Exception):
 
 
 class Handover:
-    """The process that undoes a run, seen from the run."""
+    """Hands a run over, seen from one of its processes."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._undoer: Undoer | None = None
+        self._failure: NotHandedOverError | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the user wants it."""
+        return self._session.settings.teardown == HANDOVER
+
+    def prepare(self, *, owner: bool) -> None:
+        """Leave from now on what is to go; no test comes any more.
+
+        Args:
+            owner: whether it is this process of the run that hands over, for all.
+        """
+        removals = self._session.removals
+        if removals.leaving or self._failure is not None or not self.is_wanted:
+            return
+        if not owner:
+            # Where containers are bounded, other workers wait for the room of those that this one has.
+            removals.leaving = not self._session.places.are_bounded
+        elif self._session.has_made_anything:
+            try:
+                # It is there by the time that it is needed.
+                self._undoer = self._undoer or Undoer(self._session.directory)
+            except NotHandedOverError as failure:
+                self._failure = failure
+            else:
+                removals.leaving = True
+
+    def complete(self) -> bool:
+        """Let another process remove what any process of the run has made and left, where the user wants that.
+
+        Returns:
+            whether it does.
+
+        Raises:
+            NotHandedOverError: that cannot be; nothing is removed by it.
+            EngineUnavailableError: none answers.
+        """
+        session = self._session
+        self.prepare(owner=True)
+        if self._failure is not None:
+            raise self._failure
+        if self._undoer is None:
+            return False
+        try:
+            if not ledger.open_entries(ledger.read(session.directory)):
+                return False
+            self._undoer.take(session.engine.directions)
+        except NotHandedOverError:
+            # Those that were begun behind the tests, and that nobody was to wait for.
+            session.removals.settle()
+            raise
+        finally:
+            self.close()
+        return True
+
+    def close(self) -> None:
+        """Let the process end if it was given nothing to do."""
+        if self._undoer is not None:
+            self._undoer.close()
+
+
+class Undoer:
+    """The process that undoes a run; what it does is in `undoing`."""
 
     def __init__(self, directory: Path) -> None:
-        """Start the process. It does nothing yet, and ends if it is given nothing to do.
+        """Start it. It does nothing yet, and ends if it is given nothing to do.
 
         Args:
             directory: the run's.
@@ -56,10 +128,10 @@ class Handover:
         Raises:
             NotHandedOverError: it cannot be started.
         """
-        self._directory = directory
-        self._process = _started(directory)
+        self._directory = directory.absolute()
+        self._process = _started(self._directory)
 
-    def complete(self, engine: Mapping[str, Any]) -> None:
+    def take(self, engine: Mapping[str, Any]) -> None:
         """Let it undo what the run's ledgers have open by now, and leave it alone.
 
         Args:
@@ -68,26 +140,38 @@ class Handover:
         Raises:
             NotHandedOverError: it has not understood; it does nothing.
         """
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None  # noqa: S101  - both are pipes
-        assert stdout is not None  # noqa: S101
         job = {
-            "directory": str(self._directory.absolute()),
+            "directory": str(self._directory),
             "engine": dict(engine),
             "path": [str(Path(each).absolute()) for each in sys.path],
         }
         try:
-            # Not as an argument, which everybody can read: docker's configuration may have secrets among its headers.
-            stdin.write(json.dumps(job).encode() + b"\n")
-            stdin.flush()
-            ready, _, _ = select.select([stdout], [], [], START_TIMEOUT_S)
-            answer = stdout.readline() if ready else b""
-        except OSError as failure:
-            raise NotHandedOverError(f"its process has ended: {failure}") from None
+            # After an interruption it is let go on, too.
+            answer = self._answer(json.dumps(job).encode() + b"\n")
+            if answer != TAKEN:
+                self._kill()
         finally:
             self.close()
         if answer != TAKEN:
-            raise NotHandedOverError(f"its process {'has ended' if ready else 'does not answer'}")
+            said = "does not answer" if answer is None else f"has ended, and {self._directory / LOG} may say why"
+            raise NotHandedOverError(f"its process {said}")
+
+    def _answer(self, job: bytes) -> bytes | None:
+        """Send a line, and give that which comes back; None if there is none in time."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None  # noqa: S101  - both are pipes
+        assert stdout is not None  # noqa: S101
+        # Not as an argument, which everybody can read: docker's configuration may have secrets among its headers.
+        with suppress(BrokenPipeError):
+            stdin.write(job)
+            stdin.flush()
+        ready, _, _ = select.select([stdout], [], [], ANSWER_TIMEOUT_S)
+        return stdout.readline() if ready else None
+
+    def _kill(self) -> None:
+        # Its first process has not been waited for, so that the group is still its own.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Hang up; it ends if it has nothing to do."""
@@ -95,7 +179,7 @@ class Handover:
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
-        # Only the first of the two, which has ended when the other began.
+        # The first process of the two, which has ended as soon as there was the other.
         self._process.wait()
 
 
@@ -104,29 +188,35 @@ def _started(directory: Path) -> subprocess.Popen[bytes]:
 
     if why_not := _why_not():
         raise NotHandedOverError(why_not)
-    program = [sys.executable, *_FLAGS, "-c", _PROGRAM, str(Path(pytest_dockerkit.__file__).parents[1]), str(directory)]
+    package = Path(pytest_dockerkit.__file__).absolute().parents[1]
     try:
         with (directory / LOG).open("ab") as log:
             return subprocess.Popen(
-                program,
+                [sys.executable, *_FLAGS, *_cache_flags(), "-c", _PROGRAM, str(package), str(directory)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd="/",
                 env={name: os.environ[name] for name in _KEPT if name in os.environ},
-                # A group of its own: whoever ends pytest's does not end this.
+                # Whoever ends the group of pytest's processes, or closes its terminal, does not end this one.
                 start_new_session=True,
             )
     except (OSError, subprocess.SubprocessError) as failure:
         raise NotHandedOverError(f"no process can be started: {failure}") from None
 
 
+def _cache_flags() -> list[str]:
+    """Keep to where this Python has its compiled modules, and whether it writes them."""
+    prefix = [] if sys.pycache_prefix is None else ["-X", f"pycache_prefix={Path(sys.pycache_prefix).absolute()}"]
+    return [*prefix, *(["-B"] if sys.dont_write_bytecode else [])]
+
+
 def _why_not() -> str:
     """Say why there can be no process that outlives this one; nothing if there can."""
     if not hasattr(os, "fork"):
-        return "processes of this system end with the one that has started them"
+        return "a process cannot be left alone on this system"
     if not sys.executable or getattr(sys, "frozen", False):
         return "there is no Python to start a process with"
     if os.getpid() == 1:
-        return "the container ends with pytest, and every process in it"
+        return "pytest is the first process of a container, and all others end with it"
     return ""

@@ -38,7 +38,8 @@ class Places:
         Raises:
             CapacityError: there can be none.
         """
-        claims = [self._claim(spec, f"of-a-test-{self._session.process}-{self._next()}") for spec in specs if self._counts(spec)]
+        wanted = [spec for spec in specs if self._counts(spec)]
+        claims = [self._claim(spec, f"of-a-test-{self._session.process}-{self._next()}") for spec in wanted]
         if claims:
             self._take(claims)
             self._reserved += claims
@@ -108,6 +109,11 @@ class Places:
                 self._reserved.remove(claim)
                 return claim.name
         return None
+
+    @property
+    def are_bounded(self) -> bool:
+        """Whether others may wait for what this process has taken."""
+        return self._bounds_containers or self._capacity is not None
 
     @property
     def _bounds_containers(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import wait
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._runtime.crew import Crew
@@ -27,12 +28,14 @@ class Removals:
 
     Attributes:
         ending: whether no test comes any more, so that nothing can notice what is still there.
+        at_once: whether nothing is removed behind, since nobody waits for it at the end.
         leaving: whether what is to go behind what comes next is left in the ledger, for another process to remove.
     """
 
     def __init__(self, session: Session) -> None:
         self.ending = False
         self.leaving = False
+        self.at_once = False
         self._session = session
         self._lock = threading.Lock()
         self._crew = Crew("removal", WIDTH)
@@ -41,7 +44,10 @@ class Removals:
 
     def may_wait(self, spec: ContainerSpec) -> bool:
         """Tell whether what comes next can go on while a container of this spec is still there."""
-        return self.ending or self_contained(spec)
+        if self.at_once:
+            return False
+        # Whom a container depends on is not told by what it holds.
+        return self.ending or self_contained(replace(spec, depends_on=()))
 
     def at_scope_end(self, kind: str, name: str) -> None:
         """Remove a network, volume or image at the end of its scope, once its containers are gone."""
@@ -56,6 +62,10 @@ class Removals:
 
     def after_containers(self, action: Callable[[], object], kind: str = "network") -> None:
         """Do something once all containers are gone that are to go by now."""
+        if self._session.is_forked:
+            # None of the threads are here.
+            action()
+            return
         if self.leaving:
             self._left.append((action, kind))
             return
@@ -69,7 +79,7 @@ class Removals:
 
     def leave_no_more(self) -> None:
         """Remove what was left so far, and wait for it: there is a test after all that could notice."""
-        self.leaving = False
+        self.ending = self.leaving = False
         left, self._left = self._left, []
         for wanted in ORDER:
             for action, kind in left:
@@ -79,6 +89,8 @@ class Removals:
 
     def settle(self, *, containers: bool = False) -> None:
         """Wait until all is gone that is to go; or the containers alone."""
+        if self._session.is_forked:
+            return
         with self._lock:
             pending = self._containers() if containers else tuple(self._pending)
         wait(pending)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
+from contextlib import nullcontext
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -99,8 +101,14 @@ class Session:
         self._listener = listener
         self._unavailable: EngineUnavailableError | None = None
         self._leaves_all = False
+        self._pid = os.getpid()
         #: Held while the engine is reached and the ledger begun: there is one of each, whoever comes first.
         self._reaching = threading.RLock()
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this is a child of the process that has made it: without its threads, and with locks that stay."""
+        return os.getpid() != self._pid
 
     @cached_property
     def directory(self) -> Path:
@@ -115,7 +123,7 @@ class Session:
     @property
     def ledger(self) -> Ledger:
         """This process's part of the run's ledger."""
-        with self._reaching:
+        with nullcontext() if "_ledger" in self.__dict__ else self._reaching:
             return self._ledger
 
     @cached_property
@@ -134,7 +142,7 @@ class Session:
         Raises:
             EngineUnavailableError: none answers. It is not asked again in this run.
         """
-        with self._reaching:
+        with nullcontext() if "_engine" in self.__dict__ else self._reaching:
             if self._unavailable is not None:
                 raise self._unavailable
             return self._engine

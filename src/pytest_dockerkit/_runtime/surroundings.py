@@ -6,14 +6,13 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._names import object_name
 from pytest_dockerkit._runtime.idle_networks import IdleNetworks
 from pytest_dockerkit._runtime.networks import Network, Volume
-from pytest_dockerkit._runtime.subnets import Subnets
 from pytest_dockerkit._runtime.scope import RUN
+from pytest_dockerkit._runtime.subnets import Subnets
 from pytest_dockerkit._spec.mounts import VolumeSpec
 from pytest_dockerkit._spec.network import BUILT_IN, INTERNAL, ISOLATED, NetworkSpec
 from pytest_dockerkit._spec.refs import External, FixtureRef
@@ -44,6 +43,7 @@ class Surroundings:
         self.idle = IdleNetworks(session)
         #: The addresses of networks that were given some of our own, by name.
         self._subnets: dict[str, str] = {}
+        self._known_pools: Subnets | None = None
 
     def network(self, spec: NetworkSpec, scope: ScopeInstance, alias: str = "net") -> Network:
         """Make a network; at the end of the scope it is removed."""
@@ -78,12 +78,15 @@ class Surroundings:
             create(None)
         return self.handle(name, lambda: self._remove(name))
 
-    @cached_property
+    @property
     def _pools(self) -> Subnets:
         session = self._session
-        return Subnets(
-            session.settings, local=session.engine.facts.local, seed=f"{session.run_id}-{session.process}"
-        )
+        local = session.engine.facts.local
+        with self._lock:
+            if self._known_pools is None:
+                seed = f"{session.run_id}-{session.process}"
+                self._known_pools = Subnets(session.settings, local=local, seed=seed)
+            return self._known_pools
 
     def is_gone(self, network: str) -> None:
         """Note that a network was removed: its addresses are free for others."""

@@ -1,6 +1,6 @@
 """What undoes a run: one thing beside the other here, or all of it in a process of its own that nobody waits for.
 
-The process begins when it is loaded, and is to have the first thing removed when that has happened: this loads little.
+The process begins when it is loaded, and is to have removed the first thing soon after: this loads little.
 """
 
 from __future__ import annotations
@@ -166,14 +166,14 @@ def log(text: str) -> None:
 
 
 def main() -> None:
-    """Undo a run, in a process of its own; see `handover.Handover` for the other end.
+    """Undo a run, in a process of its own; see `handover.Undoer` for the other end.
 
     What is to be done is one line of JSON on the standard input; if there is none, nothing is. Nobody's child from
     the first moment on, so that no process is left to be waited for.
     """
     if os.fork():
         os._exit(0)
-    with open(0, "rb", closefd=False) as given:  # noqa: PTH123  - a descriptor has no path
+    with open(0, "rb", closefd=False) as given:
         line = given.readline()
     if not line.endswith(b"\n"):
         return
@@ -189,9 +189,10 @@ def main() -> None:
 def remover(job: dict[str, Any]) -> Callable[[str, str], bool]:
     """Give what removes things from the engine that a job names; it is reached when the first is to go."""
     engine = job["engine"]
-    # What docker-py, where it is needed, finds the engine and itself by.
-    os.environ.update(engine.get("variables", {}))
-    sys.path += [each for each in job["path"] if each not in sys.path]
+    if "variables" in engine:
+        # What docker-py finds the engine and itself by.
+        os.environ.update(engine["variables"])
+        sys.path += [each for each in job["path"] if each not in sys.path]
     wires: list[Any] = []
     reaching = threading.Lock()
 
