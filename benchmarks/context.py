@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import images, report
-from bench.watch import LABEL
+from bench.watch import LABEL, sweep
 
 FILES = 2_000
 FILE_BYTES = 100_000
@@ -55,7 +55,7 @@ BY_HAND = """
         client = docker.from_env()
         client.ping()
         begin = time.perf_counter()
-        client.images.build(path={context!r}, tag={tag!r})
+        client.images.build(path={context!r}, tag={tag!r}, rm=True)
         Path({result!r}).write_text(json.dumps([time.perf_counter() - begin, None]))
         client.close()
 """
@@ -124,6 +124,7 @@ def measure(rounds: int) -> Looks:
                 (context / "app/part-0/file-0.bin").write_bytes(os.urandom(FILE_BYTES))
                 step("a used file changed")
         finally:
+            sweep(run)
             images.remove(run)
     return found
 

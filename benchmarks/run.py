@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import statistics
 import sys
 import tempfile
@@ -155,6 +156,8 @@ def parsed() -> argparse.Namespace:
 def main() -> int:
     """Measure and print."""
     given = parsed()
+    # Ended from outside, it removes what it made as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if given.profile:
         timeline.run(SCENARIOS[given.profile])
         return 0

@@ -307,7 +307,7 @@ class ThingFactory(Factory):
         if session.shared is not None and instance is not None and not self._per_worker:
             key = session.shared.key(self.__name__, self.place.text, name, instance, self._spec)
             if isinstance(self._spec, NetworkSpec):
-                return session.shared.network(key, self._spec, slug(name))
+                return session.shared.networks.network(key, self._spec, slug(name))
             return session.shared.volume(key, self._spec, slug(name))
         if isinstance(self._spec, NetworkSpec):
             return session.surroundings.network(self._spec, scope, slug(name))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 RUN_LABEL = "pytest.dockerkit.run"
 NAME_LABEL = "pytest.dockerkit.name"
+KEPT_LABEL = "pytest.dockerkit.kept"
 FINGERPRINT_LABEL = "pytest.dockerkit.fingerprint"
 
 #: What Docker's embedded DNS answers for and its API takes as a part of a name.

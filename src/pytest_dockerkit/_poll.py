@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -23,12 +24,20 @@ class Look(NamedTuple):
     seen: str = ""
 
 
+#: Pauses grow up to this part of what was waited already: who waits a minute does not mind a tenth of a second.
+_PART = 0.05
+
+#: How much longer than a look the pause after it is at least: looks take no more than a fifth of the time, also on a
+#: machine where all takes longer.
+_REST = 4
+
+
 def until_ready(
     look: Callable[[], Look],
     *,
     timeout_s: float,
     shortest_s: float = 0.01,
-    longest_s: float = 0.05,
+    longest_s: float = 0.1,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Look:
@@ -36,16 +45,46 @@ def until_ready(
 
     What `look` raises ends the wait at once. The last look comes at or after the deadline, so that
     something that became ready in the last pause counts.
+
+    Args:
+        look: looks once.
+        timeout_s: how long to go on.
+        shortest_s: the first pause. The next are half longer each, up to twice that or a twentieth of what was waited
+            already, whichever is more; and up to four times what the looks take.
+        longest_s: the longest pause.
+        clock: gives the time in seconds.
+        sleep: waits for so many seconds, or ends sooner when there is something to see.
     """
-    deadline = clock() + timeout_s
+    start = clock()
+    deadline = start + timeout_s
     pause_s = shortest_s
+    took_s = 0.0
     while True:
         now = clock()
         seen = look()
         if seen.ready or now >= deadline:
             return seen
-        sleep(min(pause_s, max(0.0, deadline - clock())))
-        pause_s = min(pause_s * 1.5, longest_s)
+        # One long look among short ones does not count: it has begun something.
+        took_s, took_before_s = clock() - now, took_s
+        wanted_s = max(pause_s, _REST * min(took_s, took_before_s))
+        sleep(min(wanted_s, longest_s, max(0.0, deadline - clock())))
+        pause_s = min(pause_s * 1.5, max(2 * shortest_s, _PART * (clock() - start)))
+
+
+class Bell:
+    """Ends a pause early, from any thread."""
+
+    def __init__(self) -> None:
+        self._rung = threading.Event()
+
+    def ring(self) -> None:
+        """End the pause that goes on, else the next one."""
+        self._rung.set()
+
+    def pause(self, seconds: float) -> None:
+        """Do nothing for so long, or until someone rings."""
+        self._rung.wait(seconds)
+        self._rung.clear()
 
 
 def pause(seconds: float) -> None:
@@ -73,15 +112,15 @@ def retried(
     Raises:
         Exception: what the last try has raised.
     """
-    # It takes longer to load than all the rest, and few wait like this.
-    import random
-
     for number in range(tries - 1):
         try:
             return action()
         except Exception as failure:
             if not passes(failure):
                 raise
+        # It takes longer to load than many an action takes that succeeds at once.
+        import random
+
         # A fleet of machines that were turned away at once must not come back at once.
         sleep(first_s * 2**number * random.uniform(1, 1.5))  # noqa: S311  - nothing is kept secret by it
     return action()

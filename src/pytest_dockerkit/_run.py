@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_dockerkit._runtime.handles import RunningContainer
+    from pytest_dockerkit._runtime.kept import Kept
     from pytest_dockerkit._runtime.progress import Screen
     from pytest_dockerkit._runtime.scope import ScopeInstance
-    from pytest_dockerkit._runtime.session import Session
+    from pytest_dockerkit._runtime.session import Session, Sharing
     from pytest_dockerkit._runtime.settings import Settings
 
+#: Options that are on or off, and what they say.
+FLAGS = {
+    "rebuild": "build every image once more",
+    "reuse": "keep containers of the session for the next run, and take those that a run before has kept",
+}
 #: name, default, choices, help.
 OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
     (
@@ -60,6 +66,7 @@ OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
         ("wait", "handover"),
         "whether pytest waits at its end until all is removed, or hands that over to a process of its own",
     ),
+    ("reuse-lifetime", "12h", None, "for how long what --dockerkit-reuse keeps stays after it was last used"),
     (
         "missing-engine",
         "fail",
@@ -71,6 +78,7 @@ OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
 _SESSION = pytest.StashKey["Session"]()
 _SETTINGS = pytest.StashKey["Settings"]()
 _RUN_ID = pytest.StashKey[str]()
+_KEPT: pytest.StashKey[Kept | None] = pytest.StashKey()
 #: Gives what shows builds and pulls, where anything does.
 SCREEN: pytest.StashKey[Callable[[], Screen]] = pytest.StashKey()
 #: The containers that a test has started or shares, in that order.
@@ -85,10 +93,10 @@ def option(config: pytest.Config, name: str) -> str | None:
     return None if given is None else str(given)
 
 
-def rebuild(config: pytest.Config) -> bool:
-    """Tell whether every image is to be built once more."""
-    said = os.environ.get("DOCKERKIT_REBUILD", "").lower() in ("1", "true", "yes", "on")
-    return bool(config.getoption("dockerkit_rebuild") or said or config.getini("dockerkit_rebuild"))
+def flag(config: pytest.Config, name: str) -> bool:
+    """Read an option that is on or off."""
+    said = os.environ.get(f"DOCKERKIT_{name.upper()}", "").lower() in ("1", "true", "yes", "on")
+    return bool(config.getoption(f"dockerkit_{name}") or said or config.getini(f"dockerkit_{name}"))
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -99,7 +107,10 @@ def is_worker(config: pytest.Config) -> bool:
 def hand_down(node: Any) -> None:
     """Tell an xdist worker of the run that it belongs to."""
     config: pytest.Config = node.config
-    _workers.hand_down(node, run_id(config), settings(config).state_dir, _engine(config))
+    kept = kept_of(config)
+    secret = None if kept is None else kept.secret
+    _workers.hand_down(node, run_id(config), settings(config).state_dir, _engine(config), secret)
+    node.workerinput["dockerkit_kept"] = "" if kept is None else str(kept.directory)
 
 
 def _handed_down(config: pytest.Config, key: str) -> str | None:
@@ -136,14 +147,47 @@ def session_of(config: pytest.Config) -> Session:
         if before is not None:
             # What a child of a fork makes, it removes; whatever it leaves, its parent does, by a ledger of its own.
             process = f"{process}-{os.getpid()}"
-        secret = _handed_down(config, "secret")
-        sharing = None if secret is None else bytes.fromhex(secret)
-        session = Session(settings(config), run_id(config), process, _Hooks(config), sharing)
+        session = Session(settings(config), run_id(config), process, _Hooks(config), _sharing(config))
         screen = config.stash.get(SCREEN, None)
         session.progress = Tasks(screen and screen(), process)
         session.removals.at_once = before is not None
         config.stash[_SESSION] = session
     return config.stash[_SESSION]
+
+
+def kept_of(config: pytest.Config) -> Kept | None:
+    """Give what is kept from run to run, held by the process that owns this run; None if nothing is, or may be."""
+    if not settings(config).reuse or not is_alone(config):
+        return None
+    if _KEPT not in config.stash:
+        from pytest_dockerkit._runtime.kept import Kept
+
+        config.stash[_KEPT] = Kept.take(settings(config))
+    return config.stash[_KEPT]
+
+
+def kept_elsewhere(config: pytest.Config) -> bool:
+    """Tell whether another run has what this one was to use of what is kept."""
+    return _KEPT in config.stash and config.stash[_KEPT] is None
+
+
+def release_kept(config: pytest.Config) -> None:
+    """Let other runs have what is kept."""
+    if (kept := config.stash.get(_KEPT, None)) is not None:
+        kept.release()
+
+
+def _sharing(config: pytest.Config) -> Sharing | None:
+    from pathlib import Path
+
+    from pytest_dockerkit._runtime.session import Sharing
+
+    if (kept := kept_of(config)) is not None:
+        # The controller of workers makes nothing itself.
+        return Sharing(kept.secret, kept.directory)
+    secret = _handed_down(config, "secret")
+    directory = _handed_down(config, "kept")
+    return None if secret is None else Sharing(bytes.fromhex(secret), Path(directory) if directory else None)
 
 
 def bury(config: pytest.Config, process: str) -> None:
@@ -223,6 +267,7 @@ def settings(config: pytest.Config) -> Settings:
         read_subnets,
         state_dir,
     )
+    from pytest_dockerkit._units import parse_seconds
 
     if _SETTINGS not in config.stash:
         # Of the controller, whose business it is to clear up after its workers.
@@ -238,7 +283,10 @@ def settings(config: pytest.Config) -> Settings:
             subnets=read_subnets(option(config, "subnets")),
             lock_file=config.rootpath / "dockerkit.lock",
             images=declared_images(config.rootpath),
-            rebuild=rebuild(config),
+            rebuild=flag(config, "rebuild"),
+            reuse=flag(config, "reuse"),
+            reuse_lifetime_s=parse_seconds("dockerkit_reuse_lifetime", option(config, "reuse-lifetime")),
+            project=config.rootpath,
             max_containers=read_max_containers(option(config, "max-containers")),
             teardown=option(config, "teardown") or "wait",
             state_dir=state_dir() if given is None else Path(given),

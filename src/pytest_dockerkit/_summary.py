@@ -6,18 +6,15 @@ import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from pytest_dockerkit._runtime import ledger
 from pytest_dockerkit._runtime.handover import NotHandedOverError
 from pytest_dockerkit._units import show_bytes
 from pytest_dockerkit.errors import DockerkitError
 
 if TYPE_CHECKING:
-    from pytest_dockerkit._runtime.session import Session
+    import pytest
 
-#: What is to be told at the end: lines, and whether something is left.
-LINES = pytest.StashKey[tuple[list[str], bool]]()
+    from pytest_dockerkit._runtime.session import Session
 
 
 #: What can become of an image, the most telling first: what one worker has built is in the cache for the others.
@@ -44,6 +41,7 @@ def finish(session: Session, *, verbose: bool = False) -> tuple[list[str], bool]
     # What is noted with a sentence of its own, by whichever process, is told once.
     sentences = list({(line["what"], line["name"]): line["told"] for line in lines if "told" in line}.values())
     told = _told(lines)
+    left = session.leave_kept()
     try:
         try:
             handed_over = session.handover.complete()
@@ -59,6 +57,9 @@ def finish(session: Session, *, verbose: bool = False) -> tuple[list[str], bool]
             # What is left then is an empty ledger.
             session.forget()
     ended = "being removed in the background" if handed_over else "all removed"
+    if left:
+        kept = f"{left} {'container' if left == 1 else 'containers'} kept for the next run"
+        ended = f"{kept}, all else {ended.removeprefix('all ')}"
     return [*images, told if told == _NOTHING else f"{told}; {ended}, images kept", *sentences], False
 
 
@@ -112,6 +113,8 @@ def _told(lines: list[dict[str, Any]]) -> str:
         parts.append(f"images: {built} built, {cached} from cache")
     if images["pulled"]:
         parts.append(f"{len(images['pulled'])} pulled")
+    if reused := len(images.get("reused", ())):
+        parts.append(f"{reused} {'container' if reused == 1 else 'containers'} reused")
     made["container"] = len(images["started"])
     parts += [f"{made[kind]} {kind}{'s' if made[kind] != 1 else ''}" for kind in ledger.KINDS[:3] if made[kind]]
     return ", ".join(parts) or _NOTHING

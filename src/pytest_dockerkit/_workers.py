@@ -21,10 +21,15 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
 
 _SECRET = pytest.StashKey[str]()
+#: What is to be told at the end: lines, and whether something is left.
+TOLD = pytest.StashKey[tuple[list[str], bool]]()
+_ELSEWHERE = pytest.StashKey[list[tuple[list[str], bool]]]()
 _GIVEN: pytest.StashKey[Mapping[str, Any]] = pytest.StashKey()
 
 
-def hand_down(node: Any, run_id: str, state_dir: Path, engine: Sequence[str | None]) -> None:
+def hand_down(
+    node: Any, run_id: str, state_dir: Path, engine: Sequence[str | None], secret: bytes | None = None
+) -> None:
     """Tell a worker of the run that it belongs to; the controller owns it.
 
     Args:
@@ -32,6 +37,7 @@ def hand_down(node: Any, run_id: str, state_dir: Path, engine: Sequence[str | No
         run_id: the run's id.
         state_dir: where ledgers and locks are kept.
         engine: what the options say of the engine.
+        secret: what makes digests of secrets useless to others; None makes one for this run.
     """
     import secrets
 
@@ -39,7 +45,7 @@ def hand_down(node: Any, run_id: str, state_dir: Path, engine: Sequence[str | No
     node.workerinput |= {
         "dockerkit_run": run_id,
         "dockerkit_state": str(state_dir),
-        "dockerkit_secret": node.config.stash.setdefault(_SECRET, secrets.token_hex(32)),
+        "dockerkit_secret": node.config.stash.setdefault(_SECRET, (secret or secrets.token_bytes(32)).hex()),
         "dockerkit_place": str(there),
         "dockerkit_home": _home(there, engine),
     }
@@ -59,6 +65,30 @@ def handed_down(config: pytest.Config, key: str, engine: Sequence[str | None]) -
         )
         config.stash[_GIVEN] = given if at_home else {}
     return config.stash[_GIVEN].get(f"dockerkit_{key}")
+
+
+def with_those_elsewhere(config: pytest.Config, lines: list[str], left: bool) -> tuple[list[str], bool]:  # noqa: FBT001
+    """Add to what is told at the end what workers elsewhere have told; such a worker sends it on its way.
+
+    Args:
+        config: of this process.
+        lines: what this process tells.
+        left: whether something could not be removed.
+
+    Returns:
+        the same of all of them.
+    """
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["dockerkit_told"] = [lines, left]
+    elsewhere = config.stash.get(_ELSEWHERE, [])
+    return [*lines, *(line for said, _ in elsewhere for line in said)], left or any(each for _, each in elsewhere)
+
+
+def hear(node: Any) -> None:
+    """Take what a worker has told at its end; xdist may tell of its end twice."""
+    lines, left = getattr(node, "workeroutput", {}).pop("dockerkit_told", ([], False))
+    told = [f"{node.gateway.id}, elsewhere: {line}" for line in lines]
+    node.config.stash.setdefault(_ELSEWHERE, []).append((told, left))
 
 
 def _home(place: Path, engine: Sequence[str | None]) -> str:

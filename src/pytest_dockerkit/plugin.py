@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dockerkit import _run
+from pytest_dockerkit import _run, _workers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -34,8 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         shown = f"{text} (default: {default})" if default else text
         group.addoption(f"--dockerkit-{name}", default=None, choices=choices, help=shown)
         parser.addini(f"dockerkit_{name.replace('-', '_')}", text, default=None)
-    group.addoption("--dockerkit-rebuild", action="store_true", help="build every image once more")
-    parser.addini("dockerkit_rebuild", "build every image once more", type="bool", default=False)
+    for name, text in _run.FLAGS.items():
+        group.addoption(f"--dockerkit-{name}", action="store_true", help=text)
+        parser.addini(f"dockerkit_{name}", text, type="bool", default=False)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -85,7 +86,8 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object | None) -> None:
-    """Remove what a worker had for itself that has died; the tests go on meanwhile."""
+    """Remove what a worker had for itself that has died, while the tests go on; hear what one elsewhere has done."""
+    _workers.hear(node)
     if error:
         _run.bury(node.config, str(node.gateway.id))
 
@@ -209,22 +211,23 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
 
 
 def _finish(session: pytest.Session) -> None:
+    told: tuple[list[str], bool] = ([], False)
     if (runtime := _run.session_to_finish(session.config)) is not None:
         from pytest_dockerkit import _summary
 
-        session.config.stash[_summary.LINES] = told = _summary.finish(
-            runtime, verbose=session.config.get_verbosity() > 0
-        )
-        if told[1] and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        told = _summary.finish(runtime, verbose=session.config.get_verbosity() > 0)
+    session.config.stash[_workers.TOLD] = told = _workers.with_those_elsewhere(session.config, *told)
+    if told[1] and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what was built, started and removed."""
-    if _run.session_if_any(config) is not None and not _run.is_worker(config):
+    told = config.stash.get(_workers.TOLD, None)
+    if told is not None and told[0]:
         from pytest_dockerkit import _summary
 
-        _summary.show(terminalreporter, config.stash.get(_summary.LINES, None))
+        _summary.show(terminalreporter, told)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -235,6 +238,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         _progress.end(config)
     if (session := _run.session_if_any(config)) is not None:
         session.close()
+    _run.release_kept(config)
 
 
 @pytest.fixture

@@ -168,7 +168,7 @@ class _Log:
     times: int
 
     def look(self, container: Any) -> Look:
-        found = len(re.findall(self.pattern, container.log_of_this_run(), re.MULTILINE))
+        found = container.count_in_log(self.pattern, self.times)
         return Look(found >= self.times, f"{self.pattern!r} {found} times in its log, of {self.times}")
 
 
@@ -340,6 +340,18 @@ def any_of(*several: Probe) -> Probe:
 def as_look(outcome: Look | bool, probe: Probe) -> Look:  # noqa: FBT001  - what a probe may return
     """Take what a probe returned: a `Look`, or just whether it is ready."""
     return outcome if isinstance(outcome, Look) else Look(bool(outcome), f"{type(probe).__name__}: {outcome}")
+
+
+def tcp_ports_of(probe: Probe, container: Any) -> tuple[str, ...]:
+    """Say which of a container's ports a probe connects to, such as `80/tcp`."""
+    if isinstance(probe, _Port):
+        return (port_key(probe.port),)
+    if isinstance(probe, _Http):
+        return (port_key(probe.port if probe.port is not None else container.first_port()),)
+    if isinstance(probe, _All | _Any):
+        several = (tcp_ports_of(each, container) for each in probe.probes)
+        return tuple(dict.fromkeys(key for keys in several for key in keys))
+    return ()
 
 
 def _several(name: str, probes: tuple[object, ...]) -> tuple[Probe, ...]:

@@ -155,7 +155,9 @@ def leftovers(run_id: str, environment: Mapping[str, str] | None = None) -> list
     client = docker.from_env(environment=environment)
     try:
         label = f"{RUN_LABEL}={run_id}"
-        found = [each.name for each in client.containers.list(all=True, filters={"label": label})]
+        found = [
+            each.name for each in client.containers.list(all=True, filters={"label": label}, ignore_removed=True)
+        ]
         found += [each.name for each in client.networks.list(filters={"label": label})]
         return [str(name) for name in found + [each.name for each in client.volumes.list(filters={"label": label})]]
     finally:

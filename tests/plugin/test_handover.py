@@ -103,10 +103,10 @@ def test_all_is_gone_in_the_end(suite: Suite) -> None:
 
         data = volume_fixture(scope="session")
         first = container_fixture({STAYS}, scope="session", read_only=True, files={{"/etc/greeting": "hello"}})
-        second = container_fixture({STAYS}, scope="module", volumes={{"/data": "data"}}, ports=[80])
+        second = container_fixture({STAYS}, scope="module", volumes={{"/data": "data"}})
 
         def test_it(first, second, data):
-            assert first.read_text("/etc/greeting") == "hello"
+            assert first.exec(["cat", "/etc/greeting"]).stdout == "hello"
         """,
         HANDOVER,
         expect_clean=False,
@@ -157,7 +157,7 @@ def test_the_first_failure_and_ctrl_c_hand_over_too(suite: Suite) -> None:
         box = container_fixture({STAYS}, scope="session")
 
         def test_it(box):
-            raise KeyboardInterrupt if "ctrl_c" in __file__ else AssertionError
+            raise KeyboardInterrupt if __file__.endswith("test_ctrl_c.py") else AssertionError
 
         def test_never(box):
             raise AssertionError
@@ -167,6 +167,46 @@ def test_the_first_failure_and_ctrl_c_hand_over_too(suite: Suite) -> None:
         outcome = suite.run_files(HANDOVER, name, *args, expect_clean=False, subprocess=True)
         assert "1 container, 1 network; being removed in the background, images kept" in outcome.text
         assert outcome.result.ret == (pytest.ExitCode.TESTS_FAILED if args else pytest.ExitCode.INTERRUPTED)
+        ends(suite)
+
+
+def test_ctrl_c_while_the_fixtures_end_hands_over_too(suite: Suite) -> None:
+    outcome = suite.run(
+        f"""
+        import pytest
+        from pytest_dockerkit import container_fixture
+
+        box = container_fixture({STAYS}, scope="session")
+
+        @pytest.fixture(scope="session")
+        def slow(box):
+            yield
+            raise KeyboardInterrupt
+
+        def test_it(slow):
+            pass
+        """,
+        HANDOVER,
+        expect_clean=False,
+        subprocess=True,
+    )
+    assert "1 container, 1 network; being removed in the background, images kept" in outcome.text
+    ends(suite)
+
+
+def test_what_is_made_ahead_when_the_run_ends_is_gone_too(suite: Suite) -> None:
+    source = f"""
+        import pytest
+
+        @pytest.mark.container({STAYS})
+        @pytest.mark.parametrize("number", range(6))
+        def test_it(container, number):
+            assert number != 1
+    """
+    for args in (("-x",), ("-x", "-n2")):
+        outcome = suite.run(source, HANDOVER, *args, expect_clean=False, subprocess=True)
+        assert "; being removed in the background, images kept" in outcome.text
+        assert outcome.result.ret == (pytest.ExitCode.TESTS_FAILED if len(args) == 1 else pytest.ExitCode.INTERRUPTED)
         ends(suite)
 
 

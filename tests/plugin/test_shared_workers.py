@@ -9,15 +9,17 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 
-from tests.plugin.conftest import Outcome, Suite
 
 #: A container that stays.
 STAYS = '"busybox:stable", command="sleep 600", stop_timeout=0'
+
+#: Of four tests the first worker is given the first two, the second the others.
+TWO_EACH = ("-n2", "--dist=load")
 
 #: Notes what each process writes to its ledger, and waits without a sleep of its own.
 CONFTEST = """
@@ -213,6 +215,40 @@ db = container_fixture("busybox:stable", command="httpd -f -p 8080 -h /srv", fil
     assert len({each[1] for each in done.seen}) == 1
 
 
+def test_names_of_one_worker_mean_nothing_to_another(suite: Suite) -> None:
+    """Both have containers of the same names in the network that they share, and each finds its own."""
+    done = run(
+        suite,
+        """
+@pytest.mark.parametrize("case", range(4))
+def test_it(db, api, cache, backend, both, seen, case, worker):
+    both(f"all-{case % 2}")
+    seen(worker, db.id, backend.id)
+    assert cache.exec(["cat", "/it"]).stdout == worker
+    assert api.exec(["wget", "-qO-", "http://cache:8080/it"], check=True).stdout == worker
+    assert api.exec(["nslookup", "db"]).exit_code == 0
+    assert api.network.id == cache.network.id == backend.id
+    with api.disconnect(backend):
+        for name in ("db", "cache"):
+            assert api.exec(["nslookup", name]).exit_code != 0
+    assert api.exec(["nslookup", "cache"]).exit_code == 0
+""",
+        "-n2",
+        conftest=f"""
+backend = network_fixture(internal=True, scope="session")
+db = container_fixture({STAYS}, network=backend, scope="session")
+api = container_fixture({STAYS}, network=backend)
+
+@container_fixture
+def cache(backend, worker_id):
+    return ContainerSpec(image="busybox:stable", command="httpd -f -p 8080 -h /", files={{"/it": worker_id}},
+                         network=backend, ports=[8080], stop_timeout=0)
+""",
+    )
+    done.outcome.ended(passed=4)
+    assert len({each[1:] for each in done.seen}) == 1
+
+
 def test_a_failure_is_met_once_and_told_to_all(suite: Suite) -> None:
     done = run(
         suite,
@@ -233,8 +269,9 @@ def pytest_dockerkit_container_failed(spec, error):
         """
         container 'bad' has ended before it was ready
           saw:  exit code 1
-        """.rstrip()
-        + "\n          mend: read its log below, and correct its command, env or files\n          its log (bad) is empty",
+          mend: read its log below, and correct its command, env or files
+          its log (bad) is empty
+        """,
         times=4,
     )
     assert done.made["container"] == 1
@@ -429,30 +466,31 @@ def test_b2(container, seen, both):
 def test_one_that_has_ended_is_made_anew_for_who_comes(suite: Suite) -> None:
     done = run(
         suite,
-        f"""
-@pytest.mark.xdist_group("a")
-@pytest.mark.container({STAYS}, scope="session")
-def test_a(container, both):
-    container.kill()
-    container.wait_exit()
+        """
+def test_kills(db):
+    (HERE / "id").write_text(db.id)
+    db.kill()
+    db.wait_exit()
     tell("killed")
+    hear("over")
 
-@pytest.mark.xdist_group("b")
-def test_b(request):
+def test_of_the_same_worker(): pass
+
+def test_comes_later(request):
     hear("killed")
-    assert request.getfixturevalue("late").status == "running"
+    db = request.getfixturevalue("db")
+    assert db.status == "running"
+    assert db.id != (HERE / "id").read_text()
+    tell("over")
 
-@pytest.mark.xdist_group("b")
-@pytest.mark.container({STAYS}, scope="session")
-def test_late(container):
-    assert container.status == "running"
+def test_of_the_other_worker(): pass
 """,
-        "-n2",
-        "--dist=loadgroup",
+        *TWO_EACH,
         "--dockerkit-prefetch=off",
-        conftest=f"late = container_fixture({STAYS}, scope='session')",
+        conftest=f"db = container_fixture({STAYS}, scope='session')",
     )
-    done.outcome.ended(passed=3)
+    done.outcome.ended(passed=4)
+    assert done.made["container"] == 2
 
 
 def test_one_that_may_end_is_shared_when_it_has(suite: Suite) -> None:
@@ -503,7 +541,6 @@ web = container_fixture("busybox:stable", command="httpd -f -p 80 -h /", scope="
 DIES = """
 import docker
 
-@pytest.mark.xdist_group("a")
 @pytest.mark.container({stays}, name="own")
 def test_dies(containers, db):
     (HERE / "own").write_text(containers["own"].id)
@@ -512,7 +549,10 @@ def test_dies(containers, db):
     hear("other")
     {death}
 
-@pytest.mark.xdist_group("b")
+def test_is_taken_by_another(db, worker):
+    assert worker != "gw0"
+    assert db.id == (HERE / "db").read_text()
+
 def test_lives(db, docker_client):
     tell("other")
     hear("net")
@@ -526,13 +566,9 @@ def test_lives(db, docker_client):
     await_(lambda: gone(docker_client.networks.get, "net"), "network")
     assert db.status == "running"
     assert db.id == (HERE / "db").read_text()
-    tell("cleared")
 
-@pytest.mark.xdist_group("a")
-def test_is_taken_by_another(db, worker):
-    assert worker == "gw2"
-    assert db.id == (HERE / "db").read_text()
-    hear("cleared")
+def test_after_it(db):
+    assert db.status == "running"
 """
 
 
@@ -542,11 +578,11 @@ def test_a_worker_that_dies_takes_nothing_with_it(suite: Suite, death: str) -> N
     done = run(
         suite,
         DIES.format(stays=STAYS, death=death),
-        "-n2",
-        "--dist=loadgroup",
+        *TWO_EACH,
         conftest=f"db = container_fixture({STAYS}, scope='session')",
     )
-    done.outcome.ended(passed=2, failed=1)
+    done.outcome.ended(passed=3, failed=1)
+    assert done.made["container"] == 2
 
 
 def test_one_that_dies_while_it_makes_it_lets_the_next_one(suite: Suite) -> None:
@@ -605,7 +641,7 @@ def test_it(container, case, seen, worker):
 def test_one_worker_or_none(suite: Suite, args: tuple[str, ...]) -> None:
     done = run(
         suite,
-        f"""
+        """
 @pytest.mark.parametrize("case", range(2))
 def test_it(db, case): assert db.status == "running"
 """,
@@ -615,3 +651,52 @@ def test_it(db, case): assert db.status == "running"
     done.outcome.ended(passed=2)
     assert done.made["container"] == 1
     assert {each[0] for each in done.removed_by} == {"main"}
+
+
+def test_a_worker_elsewhere_makes_and_removes_its_own(suite: Suite) -> None:
+    """One that cannot see the controller's files, as on another machine, shares nothing with it."""
+    unshare = shutil.which("unshare")
+    if os.getuid() != 0 or unshare is None or subprocess.run([unshare, "--mount", "true"], check=False).returncode:
+        pytest.skip("needs the right to make a mount namespace")
+    elsewhere = suite.path / "elsewhere"
+    (suite.path / "state").mkdir()
+    inside = f'mount -t tmpfs none {suite.path}/state && exec {sys.executable} "$@"'
+    elsewhere.write_text(f"#!/bin/sh\nexec {unshare} --mount sh -c '{inside}' sh \"$@\"\n", encoding="utf-8")
+    elsewhere.chmod(0o755)
+    done = run(
+        suite,
+        """
+@pytest.mark.parametrize("case", range(4))
+def test_it(db, both, seen, case, worker):
+    both("all")
+    seen(worker, db.id)
+    assert db.status == "running"
+""",
+        "--dist=load",
+        "--tx",
+        "popen",
+        "--tx",
+        f"popen//python={elsewhere}",
+        conftest=f"db = container_fixture({STAYS}, scope='session')",
+    )
+    done.outcome.ended(passed=4)
+    assert len(set(done.seen)) == 2
+    assert {process for process, kind in done.removed_by if kind == "container"} == {"main", "gw1"}
+    assert re.search(r"(?m)^gw1, elsewhere: 1 container, 1 network; all removed, images kept$", done.outcome.text)
+
+
+def test_a_worker_in_another_directory_shares(suite: Suite) -> None:
+    done = run(
+        suite,
+        """
+@pytest.mark.parametrize("case", range(4))
+@pytest.mark.container("busybox:stable", command="sleep 600", stop_timeout=0, scope="session")
+def test_it(container, seen, case):
+    seen(container.id)
+""",
+        "--dist=load",
+        "--tx",
+        f"2*popen//python={sys.executable}",
+    )
+    done.outcome.ended(passed=4)
+    assert len(set(done.seen)) == 1

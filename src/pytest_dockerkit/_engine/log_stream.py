@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_dockerkit._engine import streams
 from pytest_dockerkit._engine.answers import chunks, message_of, read_head
 from pytest_dockerkit._engine.translate import translated
-from pytest_dockerkit._engine.wire import AnswerError, SocketWire, path_of
+from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, AnswerError, SilenceError, SocketWire, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,6 +42,8 @@ class LogStream:
         self._container = container
         since = None if since_s is None else f"{since_s:.9f}"
         self._query: Query = {"follow": int(follow), "stdout": 1, "stderr": 1, "since": since}
+        #: One that is followed may be silent for as long as it likes.
+        self._timeout_s = None if follow else CALL_TIMEOUT_S
         self._lock = threading.Lock()
         self._over = False
         #: What carries it, from the moment on that it is asked for.
@@ -57,9 +59,11 @@ class LogStream:
             try:
                 pieces = self._by_socket(self._wire) if isinstance(self._wire, SocketWire) else self._by_client()
                 yield from streams.payloads(pieces)
-            except Exception:
+            except Exception as failure:
                 # What is read from when it is shut down fails in many ways.
                 if not self._over:
+                    if isinstance(failure, TimeoutError):
+                        raise SilenceError(f"nothing for {CALL_TIMEOUT_S} s") from None
                     raise
             finally:
                 self.hang_up()
@@ -81,6 +85,7 @@ class LogStream:
         connection, reader = wire.ask_without_end(path_of("containers", self._container, "logs"), self._query)
         with connection, reader:
             self._carried_by(connection)
+            connection.settimeout(self._timeout_s)
             status, _, headers = read_head(reader)
             if status >= 400:
                 said = b"".join(_rest(reader, headers))
@@ -88,11 +93,11 @@ class LogStream:
             yield from _rest(reader, headers)
 
     def _by_client(self) -> Iterator[bytes]:
-        api = self._client.api
+        api: Any = self._client.api
         url = f"{api.base_url}{self._wire.prefix}{path_of('containers', self._container, 'logs')}"
         wanted = {key: value for key, value in self._query.items() if value is not None}
         # docker-py's own way to follow a log gives no way to hang up before the end.
-        with api.get(url, params=wanted, stream=True, timeout=None) as response:
+        with api.get(url, params=wanted, stream=True, timeout=self._timeout_s) as response:
             if response.status_code >= 400:
                 raise AnswerError(response.status_code, message_of(response.content, response.status_code))
             self._carried_by(api._get_raw_response_socket(response))  # noqa: SLF001  - there is no other way to it

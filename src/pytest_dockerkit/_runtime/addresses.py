@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pytest_dockerkit._runtime.known import KnownContainer
+from pytest_dockerkit._runtime.listening import listening_addresses
 from pytest_dockerkit._spec.ports import LOOPBACK, port_key
 from pytest_dockerkit.errors import PortNotPublishedError
 
@@ -109,6 +110,10 @@ class ContainerAddresses(KnownContainer):
         address = self.address(port)
         if address != (self.ip, number):
             yield address, True
+
+    def listens_at(self, port: int) -> list[str]:
+        """Say at which addresses a TCP port of it is listened on, by its own kernel; nothing if that is not known."""
+        return listening_addresses(self._engine.containers, self.id, port)
 
     @property
     def _only_internal(self) -> bool:

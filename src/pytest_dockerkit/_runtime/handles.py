@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from pytest_dockerkit import probes
 from pytest_dockerkit._runtime import readiness
 from pytest_dockerkit._runtime.addresses import ContainerAddresses
+from pytest_dockerkit._runtime.awaited import AwaitedContainer
 from pytest_dockerkit._runtime.clock import engine_time
 from pytest_dockerkit._runtime.container_files import ContainerFiles
 from pytest_dockerkit._runtime.health import HealthWatch
 from pytest_dockerkit._runtime.known import by_alias
+from pytest_dockerkit._runtime.log_watch import after
 from pytest_dockerkit._runtime.results import ExecResult, Sight, Stats, cpu_percent
 from pytest_dockerkit._runtime.scope import end_all
 from pytest_dockerkit._spec import checks
@@ -33,7 +34,6 @@ from pytest_dockerkit.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pytest_dockerkit._poll import Look
     from pytest_dockerkit._runtime.networks import Network
     from pytest_dockerkit._spec.probe import Probe
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 REPORTED_LINES = 100
 
 
-class RunningContainer(ContainerAddresses, ContainerFiles):
+class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
     """A container that has been started and was ready.
 
     As a context manager it is removed at the end of the block; else at the end of its scope.
@@ -296,11 +296,6 @@ class RunningContainer(ContainerAddresses, ContainerFiles):
 
     # For probes and for the plugin's own use
 
-    @property
-    def time_left_s(self) -> float | None:
-        """How long it is still waited for, in seconds; None if it is not."""
-        return None if self.deadline is None else self.deadline - time.monotonic()
-
     def look_at_it(self, since: float | None = None) -> Sight:
         """Take down what it is and has said, for a report.
 
@@ -308,18 +303,6 @@ class RunningContainer(ContainerAddresses, ContainerFiles):
             since: lines from this time on, in seconds since the epoch.
         """
         return Sight(self.state(), self.health, self.logs(since=since, tail=REPORTED_LINES).rstrip())
-
-    def check_health(self) -> Look:
-        """Look at its health once, sooner than Docker does.
-
-        Raises:
-            SpecError: it has no health check.
-        """
-        return self._watch.look(self.seen)
-
-    def log_of_this_run(self) -> str:
-        """Give what it has printed since it was last started; the engine keeps the log over a restart."""
-        return self.logs(since=self._log_since)
 
     def is_alive(self) -> bool:
         """Tell whether it is as it was when it was ready: running, or at its end where that was waited for."""
@@ -363,4 +346,4 @@ class RunningContainer(ContainerAddresses, ContainerFiles):
             raise self.gone(gone) from None
         # The engine may hang up before it has passed the last lines on; 20.10.24 often does, `docker logs -f` too.
         with contextlib.suppress(NotOnEngineError):
-            yield self._engine.containers.logs(self.id)[passed:]
+            yield from after(self._engine.containers.said(self.id), passed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import select
+import selectors
 import signal
 import sys
 from contextlib import suppress
@@ -73,7 +73,7 @@ class Handover:
         if not owner:
             # Where containers are bounded, other workers wait for the room of those that this one has.
             removals.leaving = not self._session.places.are_bounded
-        elif self._session.has_made_anything:
+        elif self._is_anything_left():
             try:
                 # It is there by the time that it is needed.
                 self._undoer = self._undoer or Undoer(self._session.directory)
@@ -96,10 +96,8 @@ class Handover:
         self.prepare(owner=True)
         if self._failure is not None:
             raise self._failure
-        if self._undoer is None:
-            return False
         try:
-            if not ledger.open_entries(ledger.read(session.directory)):
+            if self._undoer is None or not self._is_anything_left():
                 return False
             self._undoer.take(session.engine.directions)
         except NotHandedOverError:
@@ -109,6 +107,10 @@ class Handover:
         finally:
             self.close()
         return True
+
+    def _is_anything_left(self) -> bool:
+        session = self._session
+        return session.has_made_anything and bool(ledger.open_entries(ledger.read(session.directory)))
 
     def close(self) -> None:
         """Let the process end if it was given nothing to do."""
@@ -165,8 +167,10 @@ class Undoer:
         with suppress(BrokenPipeError):
             stdin.write(job)
             stdin.flush()
-        ready, _, _ = select.select([stdout], [], [], ANSWER_TIMEOUT_S)
-        return stdout.readline() if ready else None
+        # Not by select(), which takes no descriptor above 1023.
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            return stdout.readline() if selector.select(ANSWER_TIMEOUT_S) else None
 
     def _kill(self) -> None:
         # Its first process has not been waited for, so that the group is still its own.

@@ -45,11 +45,14 @@ class IdleNetworks:
 
     def give_back(self, spec: NetworkSpec, network: Network) -> None:
         """Take a network whose containers are gone, or are to go by now."""
-        joined = network.is_gone()
+        guests = network.is_gone()
         if self._session.removals.ending:
             self._session.removals.later("network", network.name)
-        else:
-            self._session.removals.after_containers(lambda: self._keep(spec, network, joined))
+            return
+        for guest in guests:
+            # Before the next test begins, which may look whom they know.
+            self._session.engine.networks.disconnect(network.name, guest)
+        self._session.removals.after_containers(lambda: self._keep(spec, network))
 
     def remove_all(self) -> None:
         """Remove those that are kept, behind what comes next."""
@@ -58,12 +61,12 @@ class IdleNetworks:
         for _, network in idle:
             self._session.removals.later("network", network.name)
 
-    def _keep(self, spec: NetworkSpec, network: Network, joined: Iterable[str]) -> None:
+    def _keep(self, spec: NetworkSpec, network: Network) -> None:
         """Keep it for the next, if it is as new; else remove it."""
         if not self._session.ledger.is_open("network", network.name):
             return
         try:
-            if self._is_wanted() and self._is_empty(network, joined):
+            if self._is_wanted() and _is_empty(network):
                 with self._lock:
                     self._idle.append((spec, network))
                 return
@@ -76,8 +79,7 @@ class IdleNetworks:
         wanted = self.still_wanted()
         return not self._session.removals.ending and (wanted is None or len(self._idle) < wanted)
 
-    def _is_empty(self, network: Network, joined: Iterable[str]) -> bool:
-        for container in joined:
-            self._session.engine.networks.disconnect(network.name, container)
-        facts = network.inspect()
-        return bool(facts) and not facts.get("Containers")
+
+def _is_empty(network: Network) -> bool:
+    facts = network.inspect()
+    return bool(facts) and not facts.get("Containers")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_dockerkit._engine.daemon import Daemon
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.images import Image
+    from pytest_dockerkit._runtime.log_watch import LogWatches
     from pytest_dockerkit._runtime.networks import Network
     from pytest_dockerkit._spec.container import ContainerSpec
 
@@ -75,6 +76,8 @@ class KnownContainer(ContainerHandle):
         self.last_sight: Sight | None = None
         #: When the wait for it is over, by the monotonic clock.
         self.deadline: float | None = None
+        #: Its logs that are read for the wait.
+        self.log_watches: LogWatches | None = None
         #: Called when it was removed, whoever did that through this handle.
         self.on_removed: list[Callable[[], object]] = []
         #: The containers that were given to it as what it depends on.

@@ -27,6 +27,9 @@ class Network(NetworkHandle):
         internal: whether it has no way out of the machine.
     """
 
+    #: The network beside it in which those that are in it have their names; None where that is itself.
+    names: Network | None = None
+
     def __init__(self, engine: Daemon, facts: dict[str, Any], remove: Callable[[], None] | None) -> None:
         self._engine = engine
         self._facts = facts
@@ -72,6 +75,12 @@ class Network(NetworkHandle):
         """Remove it, and cut off what is connected; Docker's own and external ones stay."""
         if self._remove is not None:
             self._remove()
+            self.is_gone()
+
+    @property
+    def has_guests(self) -> bool:
+        """Whether containers have joined it that were not started in it."""
+        return bool(self._joined)
 
     def is_gone(self) -> list[str]:
         """Note that it was removed, or left to others: the containers that had joined it have one network less.

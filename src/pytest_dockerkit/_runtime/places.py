@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._runtime.capacity import Capacity, Claim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._spec.container import ContainerSpec
@@ -89,6 +91,10 @@ class Places:
         """Let go what was made ahead, where somebody waits for room."""
         if self._capacity is not None and self._capacity.anybody_waits():
             self._session.ahead.drop_all()
+
+    def standing_still(self) -> AbstractContextManager[None]:
+        """Say that this process waits for what another one makes, so that nobody waits for room from it."""
+        return self._all.standing_still() if self._bounds_containers or self._capacity is not None else nullcontext()
 
     def drop_process(self, process: str) -> None:
         """Give back the room of a process that has died, once its containers are gone."""

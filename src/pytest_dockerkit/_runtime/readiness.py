@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit import probes
-from pytest_dockerkit._poll import Look, until_ready
+from pytest_dockerkit._poll import Bell, Look, until_ready
+from pytest_dockerkit._runtime.awaited import ENDED
+from pytest_dockerkit._runtime.listening import are_loopback
 from pytest_dockerkit._units import show_seconds, show_size
 from pytest_dockerkit.errors import (
     ContainerError,
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 #: How many last lines of a log an error shows.
 LOG_LINES = 20
 
+_MEND_SLOW = "read its log below; raise timeout= if it is only slow, or wait for something else with wait="
+
 _SIGKILLED = 137
-_ENDED = ("exited", "dead", "removing")
 
 _MEND_BY_CODE = {
     0: "it ended by itself: wait=probes.exited(0) for a one-shot container, else give it a command that stays",
@@ -84,25 +86,38 @@ def wait(
                 _refuse_dead(container, container.state())
             raise
 
-    container.deadline = time.monotonic() + timeout_s
-    try:
-        last = until_ready(look, timeout_s=timeout_s)
-    finally:
-        container.deadline = None
-    if last.ready:
-        return
-    facts = container.refresh()
-    if not may_end:
-        _refuse_dead(container, facts["State"])
-    elif facts["State"]["Status"] in _ENDED and (last := look()).ready:
-        # It has ended since the last look.
-        return
+    bell = Bell()
+    with container.being_awaited(timeout_s, bell):
+        last = until_ready(look, timeout_s=timeout_s, sleep=bell.pause)
+        if last.ready:
+            return
+        facts = container.refresh()
+        if not may_end:
+            _refuse_dead(container, facts["State"])
+        elif facts["State"]["Status"] in ENDED and (last := look()).ready:
+            # It has ended since the last look.
+            return
+    saw, mend = last.seen or f"status {facts['State']['Status']}", _MEND_SLOW
+    if (hidden := _only_for_itself(container, probe)) is not None:
+        saw, mend = (
+            f"{saw}; {hidden}",
+            "have the service listen at 0.0.0.0: nobody else reaches a container's loopback",
+        )
     raise NotReadyError(
         f"container {container.alias!r} is not ready after {show_seconds(timeout_s)}",
-        saw=last.seen or f"status {facts['State']['Status']}",
-        mend="read its log below; raise timeout= if it is only slow, or wait for something else with wait=",
+        saw=saw,
+        mend=mend,
         details=last_log(container),
     )
+
+
+def _only_for_itself(container: RunningContainer, probe: Probe) -> str | None:
+    """Say which port is listened on where nobody but the container itself reaches it."""
+    for key in probes.tcp_ports_of(probe, container):
+        addresses = container.listens_at(int(key.partition("/")[0]))
+        if are_loopback(addresses):
+            return f"in the container, {key} is listened on at {', '.join(addresses)} only"
+    return None
 
 
 def death(container: RunningContainer, state: dict[str, Any]) -> ContainerError:
@@ -143,7 +158,7 @@ def last_log(container: RunningContainer) -> str:
 
 
 def _refuse_dead(container: RunningContainer, state: dict[str, Any]) -> None:
-    if state["Status"] in _ENDED:
+    if state["Status"] in ENDED:
         raise death(container, state)
     health = state.get("Health") or {}
     if health.get("Status") == "unhealthy":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import BaseFileLock, FileLock, Timeout
@@ -33,14 +33,10 @@ class Records:
 
     Args:
         directory: gives it, made if need be.
-        waiting: entered while another process is waited for.
     """
 
-    def __init__(
-        self, directory: Callable[[], Path], waiting: Callable[[], AbstractContextManager[object]]
-    ) -> None:
+    def __init__(self, directory: Callable[[], Path]) -> None:
         self._directory = directory
-        self._waiting = waiting
 
     def once(
         self,
@@ -49,6 +45,7 @@ class Records:
         adopt: Callable[[Record], T | None],
         make: Callable[[], T],
         go_on: Callable[[], object] = lambda: None,
+        waiting: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> T:
         """Give what is made once: what another process has made, or what is made now.
 
@@ -59,20 +56,25 @@ class Records:
             adopt: gives it by what is recorded of it; None if it is not there any more.
             make: makes it, and records it.
             go_on: called before each look; what it raises ends the wait.
+            waiting: entered while another process is waited for.
 
         Raises:
             LockError: another process has been making it for half an hour.
         """
-        refused: Record | None = None
+        #: Of what is not there any more.
+        stale: list[Record | None] = [None]
+
+        def is_missing() -> bool:
+            return self.read(key) in stale
+
         while True:
-            record = self.read(key)
-            if record is not None and record != refused:
+            if (record := self.read(key)) is not None and record not in stale:
                 if (found := adopt(record)) is not None:
                     return found
-                refused = record
-            with self._lock(key, lambda: self.read(key) in (None, refused), go_on) as held:
+                stale.append(record)
+            with self._lock(key, is_missing, go_on, waiting) as held:
                 # Whoever held the lock may have made it while we waited.
-                if held and self.read(key) in (None, refused):
+                if held and is_missing():
                     return make()
 
     @contextmanager
@@ -82,11 +84,17 @@ class Records:
         Raises:
             LockError: another process has held it for half an hour, or there can be no lock.
         """
-        with self._lock(key, lambda: True, lambda: None):
+        with self._lock(key, lambda: True, lambda: None, nullcontext):
             yield
 
     @contextmanager
-    def _lock(self, key: str, is_wanted: Callable[[], bool], go_on: Callable[[], object]) -> Iterator[bool]:
+    def _lock(
+        self,
+        key: str,
+        is_wanted: Callable[[], bool],
+        go_on: Callable[[], object],
+        waiting: Callable[[], AbstractContextManager[object]],
+    ) -> Iterator[bool]:
         """Hold the lock of a key for the block, or none if it is not wanted any more: gives whether it is held."""
         # The file stays: unlinking a held lock splits those who wait across two files.
         lock = FileLock(self._path(key, "lock"))
@@ -96,7 +104,7 @@ class Records:
             return Look(ready=_taken(lock) or not is_wanted())
 
         if not look().ready:
-            with self._waiting():
+            with waiting():
                 self._await(look, lock)
         try:
             yield lock.is_locked
@@ -128,9 +136,17 @@ class Records:
 
     def all(self) -> Iterator[Record]:
         """Give all that is recorded."""
+        yield from (record for _, record in self.items())
+
+    def items(self) -> Iterator[tuple[str, Record]]:
+        """Give all that is recorded, with its keys."""
         for path in self._directory().glob("*.json"):
             if (record := self.read(path.stem)) is not None:
-                yield record
+                yield path.stem, record
+
+    def delete(self, key: str) -> None:
+        """Forget what is recorded."""
+        self._path(key, "json").unlink(missing_ok=True)
 
     def mark(self, name: str) -> None:
         """Mark a name, for all processes."""

@@ -42,18 +42,25 @@ class Removals:
         self._pending: dict[Future[None], str] = {}
         self._left: list[tuple[Callable[[], object], str]] = []
 
-    def may_wait(self, spec: ContainerSpec) -> bool:
-        """Tell whether what comes next can go on while a container of this spec is still there."""
+    def may_wait(self, spec: ContainerSpec, *, has_guests: bool = False) -> bool:
+        """Tell whether what comes next can go on while a container is still there.
+
+        Args:
+            spec: the container's.
+            has_guests: whether others that live longer have joined its network.
+        """
         if self.at_once:
             return False
         # Whom a container depends on is not told by what it holds.
-        return self.ending or self_contained(replace(spec, depends_on=()))
+        return self.ending or (not has_guests and self_contained(replace(spec, depends_on=())))
 
     def at_scope_end(self, kind: str, name: str) -> None:
         """Remove a network, volume or image at the end of its scope, once its containers are gone."""
-        if self.ending or self.leaving:
+        if self.ending or self.leaving or kind != "network":
             self.later(kind, name)
         else:
+            # The next may be to have the same addresses.
+            self.settle(containers=True)
             self._session.remove(kind, name)
 
     def later(self, kind: str, name: str) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: The scope of what all xdist workers share; all others are pytest's, but for the kit's and that of what is made ahead.
+#: The scope of what all xdist workers share. All others are pytest's, but for the kit's and that of what is made
+#: ahead.
 RUN = "run"
 
 

@@ -7,10 +7,10 @@ import shutil
 import threading
 from contextlib import nullcontext
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pytest_dockerkit._engine.daemon import Daemon
-from pytest_dockerkit._names import RUN_LABEL
+from pytest_dockerkit._names import KEPT_LABEL, RUN_LABEL
 from pytest_dockerkit._runtime import ledger, once
 from pytest_dockerkit._runtime.ahead import Ahead
 from pytest_dockerkit._runtime.handover import Handover
@@ -18,6 +18,7 @@ from pytest_dockerkit._runtime.ledger import Ledger
 from pytest_dockerkit._runtime.places import Places
 from pytest_dockerkit._runtime.progress import Tasks
 from pytest_dockerkit._runtime.removals import Removals, undo
+from pytest_dockerkit._runtime.scope import RUN
 from pytest_dockerkit._runtime.starting import Means, NotProvidedError, Starter
 from pytest_dockerkit._runtime.store import ImageStore
 from pytest_dockerkit._runtime.surroundings import Surroundings
@@ -56,6 +57,18 @@ class Listener(Protocol):
         """A container did not become ready, and was removed."""
 
 
+class Sharing(NamedTuple):
+    """How processes share what lives as long as the session.
+
+    Attributes:
+        secret: makes the digests of secrets useless to all who do not have it; alike in all of them.
+        kept: where that is recorded which is kept for the next run; None keeps nothing.
+    """
+
+    secret: bytes
+    kept: Path | None = None
+
+
 class Session:
     """A run in one process.
 
@@ -75,7 +88,7 @@ class Session:
     """
 
     def __init__(
-        self, settings: Settings, run_id: str, process: str, listener: Listener, sharing: bytes | None = None
+        self, settings: Settings, run_id: str, process: str, listener: Listener, sharing: Sharing | None = None
     ) -> None:
         """Begin; no engine is asked yet.
 
@@ -84,7 +97,7 @@ class Session:
             run_id: the run's id.
             process: the name of this process.
             listener: who is told of what goes on.
-            sharing: the secret of the workers that share what lives as long as the session; None shares nothing.
+            sharing: how what lives as long as the session is shared; None shares nothing.
         """
         self.settings = settings
         self.run_id = run_id
@@ -196,12 +209,12 @@ class Session:
         try:
             container = self.ahead.take(wanted, means) or self.provide(wanted, means)
         except NotProvidedError as failure:
-            self._tell(failure.key, lambda: self._listener.failed(failure.spec, failure.cause))
+            self._tell(failure.key, partial(self._listener.failed, failure.spec, failure.cause))
             raise failure.cause from None
         container.of_one_test = wanted.scope.scope == "function"
         try:
             key = None if self.shared is None else self.shared.known_key(container)
-            self._tell(key, lambda: self._listener.ready(container))
+            self._tell(key, partial(self._listener.ready, container))
         except BaseException:
             container.remove()
             raise
@@ -234,6 +247,11 @@ class Session:
         return once.run(self, image, command, fields)
 
     # What is remembered
+
+    def labels_in(self, scope: ScopeInstance) -> dict[str, str]:
+        """What everything carries that is made in a scope."""
+        kept = self.shared.kept if self.shared is not None and scope.scope == RUN else None
+        return self.labels if kept is None else {**self.labels, KEPT_LABEL: kept.name}
 
     @property
     def labels(self) -> dict[str, str]:
@@ -284,6 +302,24 @@ class Session:
                 mend="remove by hand what is named above: docker rm -f, docker network rm, docker volume rm",
             )
 
+    def leave_kept(self) -> int:
+        """Leave what is kept for the next run out of what is undone.
+
+        Returns:
+            how many containers are kept, those among them that a run before has made.
+        """
+        from pytest_dockerkit._runtime.shared import names_recorded
+
+        if self.shared is None or self.shared.kept is None:
+            return 0
+        kept = names_recorded(self.shared.kept)
+        lines = [*ledger.read(self.directory)]
+        left = {entry for entry in ledger.open_entries(lines) if entry.name in kept}
+        for entry in left:
+            self.ledger.gone(entry.kind, entry.name)
+        reused = {line["name"] for line in lines if line["do"] == "note" and line["what"] == "reused"}
+        return len({entry.name for entry in left if entry.kind == "container"} | (reused & kept))
+
     def bury(self, process: str) -> None:
         """Remove, beside the tests, what a worker that has died had for itself; what all share stays for the others.
 
@@ -318,8 +354,8 @@ class Session:
             self._engine.close()
 
 
-def _shared(session: Session, secret: bytes) -> Shared:
+def _shared(session: Session, sharing: Sharing) -> Shared:
     # Of no use where there are no workers.
     from pytest_dockerkit._runtime.shared import Shared
 
-    return Shared(session, secret)
+    return Shared(session, sharing.secret, sharing.kept)

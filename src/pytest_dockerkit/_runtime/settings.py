@@ -66,6 +66,9 @@ class Settings:
         images: the images that the project declares, by name.
         max_containers: how many containers of a run there may be at once; None is any number.
         teardown: whether pytest waits for the removals at the end: wait or handover.
+        reuse: whether containers of the session are kept for the next run.
+        reuse_lifetime_s: for how long they are kept after they were last used, in seconds.
+        project: the project's directory.
         state_dir: where ledgers and locks are kept.
     """
 
@@ -82,6 +85,9 @@ class Settings:
     images: Declared = field(default_factory=FrozenMapping)
     max_containers: int | None = None
     teardown: str = "wait"
+    reuse: bool = False
+    reuse_lifetime_s: float = 12 * 3600
+    project: Path = Path()
     state_dir: Path = field(default_factory=state_dir)
 
     def directory(self, *names: str) -> Path:

@@ -1,29 +1,29 @@
 """What all xdist workers of a run share: containers of the session, and the networks and volumes that they stand on.
 
-Whichever worker asks first makes it; the others take it by its record. No worker removes it: the controller does, once
-the workers are gone.
+Whichever worker asks first makes it; the others take it by its record. No worker removes it: the controller does,
+once the workers are gone.
 """
 
 from __future__ import annotations
 
-import threading
+import time
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.kept_errors import revived, written
-from pytest_dockerkit._runtime.networks import Network, Volume
+from pytest_dockerkit._runtime.networks import Volume
 from pytest_dockerkit._runtime.records import Records
 from pytest_dockerkit._runtime.scope import RUN, ScopeInstance
+from pytest_dockerkit._runtime.shared_networks import SharedNetworks
 from pytest_dockerkit._spec.identity import NoIdentityError, container_identity, identity
-from pytest_dockerkit._spec.network import INTERNAL, ISOLATED, NetworkSpec
 from pytest_dockerkit.errors import ContainerRemovedError, DockerkitError, EngineUnavailableError, LockError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytest_dockerkit._runtime.handles import RunningContainer
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.starting import Means, Wanted
     from pytest_dockerkit._spec.container import ContainerSpec
     from pytest_dockerkit._spec.mounts import VolumeSpec
-    from pytest_dockerkit._spec.network import NetworkRequest
 
 _ENDED = ("exited", "dead", "removing")
 
@@ -43,20 +42,20 @@ class Shared:
     Args:
         session: the worker's.
         secret: makes the digests of secrets useless to all who do not have it; alike in all workers.
+        kept: where what is kept for the next run is recorded; None where all is of this run.
     """
 
-    def __init__(self, session: Session, secret: bytes) -> None:
+    def __init__(self, session: Session, secret: bytes, kept: Path | None = None) -> None:
         self._session = session
+        self.kept = kept
         self._secret = secret
-        self._lock = threading.Lock()
-        #: One handle in a process for each network: containers know by it whether they are in the same.
-        self._networks: dict[str, Network] = {}
         self._keys: WeakKeyDictionary[RunningContainer, str] = WeakKeyDictionary()
-        self._records = Records(lambda: self._directory, nullcontext)
+        self._records = Records(lambda: self._directory)
+        self.networks = SharedNetworks(session, self._records, self.key)
 
     @cached_property
     def _directory(self) -> Path:
-        return self._session.settings.directory("runs", self._session.run_id, "shared")
+        return self.kept or self._session.settings.directory("runs", self._session.run_id, "shared")
 
     # Containers
 
@@ -96,13 +95,16 @@ class Shared:
             adopt=lambda record: self._adopted(key, record, wanted, spec),
             make=lambda: self._made(key, wanted, spec, means),
             go_on=means.go_on,
+            waiting=nullcontext if means.unseen else self._session.places.standing_still,
         )
-        self._introduce(means.peers, container)
+        self.networks.introduce(means.peers, container)
         if not container.awaited and not means.unseen:
             container.await_ready(means.go_on)
         return container
 
     def _made(self, key: str, wanted: Wanted, spec: ContainerSpec, means: Means) -> RunningContainer:
+        if self.kept is not None:
+            self._make_way(wanted)
         scope = ScopeInstance(RUN, key, _never)
         means = replace(means, at_end=_never, volumes_scope=None)
         try:
@@ -111,10 +113,10 @@ class Shared:
             # Each worker finds that out for itself.
             raise
         except DockerkitError as failure:
-            self._records.write(key, {"failed": written(failure), "told": False})
+            self._records.write(key, {"failed": written(failure), "run": self._session.run_id})
             raise
         try:
-            self._records.write(key, _record(container))
+            self._records.write(key, self._record(container, wanted))
         except BaseException:
             container.remove()
             raise
@@ -126,15 +128,20 @@ class Shared:
         Raises:
             DockerkitError: it could not be had.
         """
+        if record["run"] != self._session.run_id:
+            return self._kept_one(key, record, wanted, spec)
         if "failed" in record:
             raise revived(record["failed"])
+        return self._running(key, record, wanted, spec)
+
+    def _running(self, key: str, record: Record, wanted: Wanted, spec: ContainerSpec) -> RunningContainer | None:
         if self._records.is_marked(_gone(record["name"])):
             return None
         image = Image(self._session, record["facts"], record["reference"], cached=True, title=record["title"])
         self._session.ledger.adopt("container", record["name"])
         try:
             networks = [
-                self._network_of(name, request, wanted)
+                self.networks.of(name, request, wanted)
                 for name, request in zip(record["networks"], spec.networks, strict=False)
             ]
             container = self._session.starter.handle(
@@ -148,6 +155,44 @@ class Shared:
         if record["healthy"]:
             container.was_healthy()
         return self._known(key, container)
+
+    def _kept_one(self, key: str, record: Record, wanted: Wanted, spec: ContainerSpec) -> RunningContainer | None:
+        """Give the handle of one that a run before has kept, if it still is what is wanted and still well.
+
+        One that is not is removed.
+        """
+        if "failed" in record:
+            return None
+        container = None
+        if record["used_at"] + self._session.settings.reuse_lifetime_s > time.time():
+            image = self._session.images.get(spec.image, pull=spec.pull, platform=spec.platform)
+            if image.id == record["facts"]["Id"]:
+                container = self._running(key, {**record, "awaited": False}, wanted, spec)
+        if container is None or not _is_well(container):
+            self._session.ledger.adopt("container", record["name"])
+            self._session.remove("container", record["name"])
+            return None
+        with self._records.lock(key):
+            if (self._records.read(key) or record)["run"] != self._session.run_id:
+                used = {"run": self._session.run_id, "used_at": time.time(), "told": False, "awaited": True}
+                self._records.write(key, {**record, **used})
+                self._session.note("reused", container.name)
+        return container
+
+    def _make_way(self, wanted: Wanted) -> None:
+        """Remove what runs before have kept in the place of a container: with another spec, or an older image."""
+        for key, record in self._records.items():
+            if record.get("run") == self._session.run_id:
+                continue
+            if (record.get("alias"), record.get("place")) == (wanted.alias, wanted.place):
+                self._session.ledger.adopt("container", record["name"])
+                self._session.remove("container", record["name"])
+                self._records.delete(key)
+
+    def _record(self, container: RunningContainer, wanted: Wanted) -> Record:
+        run_id = self._session.run_id
+        about = {"alias": wanted.alias, "place": wanted.place, "run": run_id, "made_in": run_id}
+        return {**_record(container), **about, "used_at": time.time()}
 
     def _known(self, key: str, container: RunningContainer) -> RunningContainer:
         mark = _gone(container.name)
@@ -179,86 +224,6 @@ class Shared:
         """Give the key of a container; None if it is not shared."""
         return self._keys.get(container)
 
-    # Networks
-
-    def network(self, key: str, spec: NetworkSpec, alias: str) -> Network:
-        """Give a network that all workers share."""
-        return self._records.once(
-            key,
-            adopt=lambda record: self._network(record["name"]),
-            make=lambda: self._new_network(spec, alias, partial(self._records.write, key)),
-        )
-
-    def network_for(self, request: NetworkRequest, wanted: Wanted) -> Network:
-        """Give the network of a group of containers that are shared.
-
-        Names within it are unambiguous: of two containers of one name, as a fixture with params gives them, the second
-        has another.
-        """
-        if isinstance(request, NetworkSpec):
-            return self.network(self.key("network", wanted.group, request), request, "net")
-        key = self.key("networks", wanted.group, request)
-        names = [wanted.alias, *wanted.spec.aliases]
-        with self._records.lock(key):
-            rooms = (self._records.read(key) or {"rooms": []})["rooms"]
-            for room in rooms:
-                if all(room["names"].get(name, wanted.scope.key) == wanted.scope.key for name in names):
-                    network = self._network(room["name"])
-                    break
-            else:
-                network, room = None, {"names": {}}
-                rooms.append(room)
-            if network is None:
-                network = self._new_network(NetworkSpec(internal=request == INTERNAL), "net", room.update)
-            room["names"] |= dict.fromkeys(names, wanted.scope.key)
-            self._records.write(key, {"rooms": rooms})
-        return network
-
-    def _new_network(self, spec: NetworkSpec, alias: str, record: Callable[[Record], object]) -> Network:
-        made = self._session.surroundings.network(spec, ScopeInstance(RUN, RUN, _never), alias)
-        record({"name": made.name})
-        with self._lock:
-            return self._networks.setdefault(made.name, _SharedNetwork.of(made, self._records))
-
-    def _network_of(self, name: str, request: object, wanted: Wanted) -> Network:
-        """Give the network that a container of another worker's stands in."""
-        if request in (ISOLATED, INTERNAL) or isinstance(request, NetworkSpec):
-            if (network := self._network(name)) is None:
-                raise ContainerRemovedError(f"the network of container {wanted.alias!r} was removed")
-            return network
-        return self._session.surroundings.network_for(request, wanted)  # type: ignore[arg-type]
-
-    def _network(self, name: str) -> Network | None:
-        with self._lock:
-            if name in self._networks:
-                return self._networks[name]
-        facts = self._session.engine.networks.inspect(name)
-        if facts is None:
-            return None
-        self._session.ledger.adopt("network", name)
-        made = _SharedNetwork(self._session.engine, facts, lambda: self._session.remove("network", name))
-        made.records = self._records
-        with self._lock:
-            return self._networks.setdefault(name, made)
-
-    def _introduce(self, peers: Iterable[RunningContainer], container: RunningContainer) -> None:
-        """Let a container and those of the same test reach each other by name.
-
-        Of two networks the one whose name sorts behind takes the other's container as a guest, which keeps its ports.
-        """
-        mine = _isolated(container)
-        for peer in peers:
-            theirs = _isolated(peer)
-            if mine is None or theirs is None or mine.id == theirs.id or peer.removed:
-                continue
-            if mine in peer.networks or theirs in container.networks:
-                continue
-            host, guest = (mine, peer) if mine.name > theirs.name else (theirs, container)
-            if host.name in guest.refresh()["NetworkSettings"]["Networks"]:
-                guest.joined(host)
-            else:
-                host.connect(guest)
-
     # Volumes
 
     def volume(self, key: str, spec: VolumeSpec, alias: str) -> Volume:
@@ -279,33 +244,12 @@ class Shared:
         return Volume(self._session.engine, name, lambda: self._session.remove("volume", name))
 
 
-class _SharedNetwork(Network):
-    """A network that containers of several workers may join at the same time."""
-
-    records: Records
-
-    @classmethod
-    def of(cls, network: Network, records: Records) -> Network:
-        """Give a handle for workers in place of one for one process."""
-        made = cls(network._engine, network._facts, network._remove)  # noqa: SLF001  - its own kind
-        made.records = records
-        return made
-
-    def connect(self, container: RunningContainer, aliases: Sequence[str] = ()) -> None:
-        """Connect a container, unless another worker has."""
-        with self.records.lock("introductions"):
-            if self.name in container.refresh()["NetworkSettings"]["Networks"]:
-                container.joined(self)
-            else:
-                super().connect(container, aliases)
-
-
 def names_recorded(directory: Path) -> set[str]:
     """Give the names of what the workers of a run share; reads what is in `directory` alone."""
     if not directory.is_dir():
         return set()
     found: set[str] = set()
-    for record in Records(lambda: directory, nullcontext).all():
+    for record in Records(lambda: directory).all():
         found.update(each["name"] for each in [record, *record.get("rooms", ())] if "name" in each)
     return found
 
@@ -324,10 +268,15 @@ def _record(container: RunningContainer) -> Record:
     }
 
 
-def _isolated(container: RunningContainer) -> Network | None:
-    """Give the isolated network of a container; None if it has none, or was cut off from it."""
-    networks: dict[str, Any] = dict(zip(map(str, container.spec.networks), container.networks, strict=False))
-    return networks.get(ISOLATED)
+def _is_well(container: RunningContainer) -> bool:
+    """Tell whether a container that was kept is as it was when it was new: it runs, and is ready."""
+    try:
+        if container.status == "running" and container.health != "unhealthy":
+            container.await_ready()
+            return True
+    except DockerkitError:
+        pass
+    return False
 
 
 def _is_told(record: Record | None) -> bool:

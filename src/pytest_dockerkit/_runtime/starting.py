@@ -117,7 +117,8 @@ class Starter:
             means.at_end(lambda: self._end(spec, name, made))
             means.go_on()
             session.places.take(name, spec, wait=not means.unseen, shared=wanted.scope.scope == RUN)
-            container_id = self._create(spec, source, name, wanted.alias, networks, volumes)
+            labels = session.labels_in(wanted.scope)
+            container_id = self._create(spec, source, name, wanted.alias, networks, volumes, labels)
             put_files(session.engine, container_id, {key: spec.files[key] for key in spec.files if key not in baked})
             means.go_on()
             made.append(self._start(spec, image, container_id, name, wanted.alias, networks))
@@ -138,7 +139,9 @@ class Starter:
             self._session.remove("container", name)
         elif not made[0].removed:
             self._session.places.leaves(name)
-            if self._session.removals.may_wait(spec):
+            # Who has joined its network would find it there for a while.
+            has_guests = any(network.has_guests for network in made[0].networks)
+            if self._session.removals.may_wait(spec, has_guests=has_guests):
                 made[0].leave(lambda: self._session.removals.later("container", name))
             else:
                 made[0].remove()
@@ -148,7 +151,8 @@ class Starter:
         """Give a container that was made and not started; it is removed at the end of the block."""
         name = object_name(self._session.run_id, alias)
         try:
-            yield self._create(spec, image, name, alias, [self._session.surroundings.handle("none", None)], {})
+            networks = [self._session.surroundings.handle("none", None)]
+            yield self._create(spec, image, name, alias, networks, {}, self._session.labels)
         finally:
             self._session.remove("container", name)
 
@@ -160,6 +164,7 @@ class Starter:
         alias: str,
         networks: Sequence[Network],
         volumes: Mapping[str, str],
+        labels: Mapping[str, str],
     ) -> str:
         if spec.secrets:
             raise SpecError(
@@ -172,7 +177,7 @@ class Starter:
         body = container_body(
             spec,
             image_id=image.id,
-            labels={**self._session.labels, NAME_LABEL: alias},
+            labels={**labels, NAME_LABEL: alias},
             network=networks[0].name,
             aliases=names if networks[0].has_names else [],
             volumes=volumes,
@@ -182,6 +187,9 @@ class Starter:
         container_id = engine.containers.create(name, body, spec.platform)
         for network in networks[1:]:
             engine.networks.connect(network.name, container_id, names if network.has_names else [])
+        for network in networks:
+            if network.names is not None:
+                engine.networks.connect(network.names.name, container_id, names)
         return container_id
 
     def _start(

@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_dockerkit._names import object_name
+from pytest_dockerkit._names import KEPT_LABEL, object_name
 from pytest_dockerkit._runtime.idle_networks import IdleNetworks
 from pytest_dockerkit._runtime.networks import Network, Volume
 from pytest_dockerkit._runtime.scope import RUN
@@ -20,7 +20,7 @@ from pytest_dockerkit._spec.subnets import takes_subnet
 from pytest_dockerkit.errors import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.scope import ScopeInstance
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.starting import Wanted
     from pytest_dockerkit._spec.container import ContainerSpec
     from pytest_dockerkit._spec.network import NetworkRequest
+
+
+#: Sorts before the id of any run.
+_FIRST = "000000000000"
 
 
 class Surroundings:
@@ -47,7 +51,8 @@ class Surroundings:
 
     def network(self, spec: NetworkSpec, scope: ScopeInstance, alias: str = "net") -> Network:
         """Make a network; at the end of the scope it is removed."""
-        name = self._network_name(alias)
+        labels = self._session.labels_in(scope)
+        name = self._network_name(alias, labels)
         made: list[Network] = []
 
         def end() -> None:
@@ -56,18 +61,20 @@ class Surroundings:
                 network.is_gone()
 
         scope.at_end(end)
-        made.append(self._create(name, spec))
+        made.append(self._create(name, spec, labels))
         return made[0]
 
-    def _network_name(self, alias: str) -> str:
+    def _network_name(self, alias: str, labels: Mapping[str, str]) -> str:
         # Docker takes the gateway, and with it the published ports, from the network whose name sorts first: a
         # container that joins a later one keeps its ports. Source: moby, libnetwork, endpoint.Less.
-        return object_name(self._session.run_id, f"{time.time_ns() // 1_000_000:x}-{alias}")
+        # Those that are kept stand before all of every run.
+        run_id = _FIRST if KEPT_LABEL in labels else self._session.run_id
+        return object_name(run_id, f"{time.time_ns() // 1_000_000:x}-{alias}")
 
-    def _create(self, name: str, spec: NetworkSpec) -> Network:
+    def _create(self, name: str, spec: NetworkSpec, labels: Mapping[str, str]) -> Network:
         def create(subnet: str | None) -> None:
             wanted = spec if subnet is None else replace(spec, subnet=subnet)
-            self._session.engine.networks.create(name, wanted, self._session.labels)
+            self._session.engine.networks.create(name, wanted, labels)
             if subnet is not None:
                 self._subnets[name] = subnet
 
@@ -107,7 +114,7 @@ class Surroundings:
 
         scope.at_end(lambda: self._session.removals.at_scope_end("volume", name))
         self._session.ledger.making("volume", name)
-        self._session.engine.volumes.create(name, spec, self._session.labels)
+        self._session.engine.volumes.create(name, spec, self._session.labels_in(scope))
         return Volume(self._session.engine, name, remove)
 
     def network_for(self, request: NetworkRequest, wanted: Wanted, after: Iterable[str] = ()) -> Network:
@@ -121,16 +128,17 @@ class Surroundings:
         Raises:
             SpecError: it does not exist, or is of another kind.
         """
+        shared = self._session.shared
         if isinstance(request, Network):
-            return request
+            return request if shared is None or wanted.scope.scope == RUN else shared.networks.view(request)
         if isinstance(request, External) or request in BUILT_IN:
             return self.handle(request.name if isinstance(request, External) else str(request), None)
         if request not in (ISOLATED, INTERNAL) and not isinstance(request, NetworkSpec):
             raise SpecError(
                 "a network of another kind was given", saw=repr(request), mend="a NetworkSpec or a fixture"
             )
-        if wanted.scope.scope == RUN and self._session.shared is not None:
-            return self._session.shared.network_for(request, wanted)
+        if shared is not None and wanted.scope.scope == RUN:
+            return shared.networks.network_for(request, wanted)
         key = (wanted.scope.key, wanted.group, request)
         with self._one_at_a_time(key):
             if key not in self._networks:
@@ -149,7 +157,8 @@ class Surroundings:
 
     def _isolated(self, spec: NetworkSpec, scope: ScopeInstance, after: Iterable[str]) -> Network:
         """Give a network that nobody is in; at the end of the scope it is free for others."""
-        network = self.idle.take(spec, after) or self._create(self._network_name("net"), spec)
+        labels = self._session.labels
+        network = self.idle.take(spec, after) or self._create(self._network_name("net", labels), spec, labels)
         scope.at_end(lambda: self.idle.give_back(spec, network))
         return network
 

@@ -1,0 +1,68 @@
+"""What a container's handle knows while it is waited for."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pytest_dockerkit._runtime.known import KnownContainer, by_alias
+from pytest_dockerkit._runtime.log_watch import LogWatches, count_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_dockerkit._poll import Bell, Look
+
+#: What it is when it runs no more.
+ENDED = ("exited", "dead", "removing")
+
+
+class AwaitedContainer(KnownContainer):
+    """What probes ask of a container, and what is kept for them while it is waited for."""
+
+    @property
+    def time_left_s(self) -> float | None:
+        """How long it is still waited for, in seconds; None if it is not."""
+        return None if self.deadline is None else self.deadline - time.monotonic()
+
+    def check_health(self) -> Look:
+        """Look at its health once, sooner than Docker does.
+
+        Raises:
+            SpecError: it has no health check.
+        """
+        return self._watch.look(self.seen)
+
+    @by_alias
+    def count_in_log(self, pattern: str, times: int) -> int:
+        """Say how often a pattern is in what it has printed since it was last started.
+
+        The engine keeps the log over a restart. While it is waited for, the log is read as it comes; what is known
+        is given at once.
+
+        Args:
+            pattern: a regular expression.
+            times: how often is enough; beyond that nothing is counted.
+        """
+        if self.log_watches is None:
+            return count_in(self._engine.containers.said(self.id, since_s=self._log_since), pattern)
+        return self.log_watches.count(pattern, times, runs=self.seen["State"]["Status"] not in ENDED)
+
+    @contextmanager
+    def being_awaited(self, timeout_s: float, bell: Bell) -> Iterator[None]:
+        """Keep what a wait needs, for the block.
+
+        Args:
+            timeout_s: how long the wait may take.
+            bell: rung when there is something to see.
+        """
+        watches = LogWatches(self._engine.containers, self.id, self._log_since, bell.ring)
+        # A probe of the user's own may wait as well.
+        before = self.deadline, self.log_watches
+        self.deadline, self.log_watches = time.monotonic() + timeout_s, watches
+        try:
+            yield
+        finally:
+            self.deadline, self.log_watches = before
+            watches.close()
