@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from bench.contestants import CONTESTANTS
+from bench.contestants import CONTESTANTS, PEERS
 from bench.figures import Results, Series
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.process import Bench, Outcome
     from bench.scenarios import Entry, Scenario
 
-#: Who takes longer than this in the warm-up is measured once only, in seconds.
+#: A peer that takes longer than this in the warm-up is measured once only, in seconds.
 SLOW_S = 10.0
 
 
@@ -32,7 +32,8 @@ def measure(bench: Bench, scenario: Scenario, rounds: int, without: Iterable[str
         tell(f"{scenario.name}: {entry.label}: warm-up {outcome.seconds:.2f} s")
         series.builds = outcome.builds
         if _fine(series, outcome, entry):
-            running.append((entry, 1 if outcome.seconds > SLOW_S else rounds))
+            slow = entry.contestant in PEERS and outcome.seconds > SLOW_S
+            running.append((entry, 1 if slow else rounds))
     for number in range(rounds):
         for entry, its_rounds in running:
             series = found[entry.label]

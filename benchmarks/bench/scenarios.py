@@ -46,6 +46,7 @@ class Entry:
         """How many containers it has to start at the least, or it has not done the job."""
         needs = {
             "test_session.py": self.environment.get("BENCH_CONTAINERS", "1"),
+            "test_stack.py": self.environment.get("BENCH_CONTAINERS", "1"),
             "test_workers.py": "1",
             "test_unused.py": "0",
         }
@@ -85,6 +86,13 @@ def _entries(names: tuple[str, ...], test: str, **fields: object) -> tuple[Entry
 
 def _nothing() -> Entry:
     return Entry(contestant=NONE, test="test_unused.py", label=NONE)
+
+
+def _stack(environment: Mapping[str, str], service: str = "at-once") -> Entry:
+    """Take part with fixtures, which share a network; markers of tests that have nothing in common do not."""
+    return Entry(
+        contestant=OURS, test="test_stack.py", label="ours, one stack", environment=environment, service=service
+    )
 
 
 def _polling(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
@@ -167,6 +175,7 @@ def _main() -> list[Scenario]:
             base="raw",
             entries=(
                 *_both_waits(_entries(everyone, "test_session.py", service="late-looked-at", environment=eight)),
+                _stack(eight, service="late-looked-at"),
                 Entry(contestant=RAW, test="test_session.py", label="raw, ready at once", environment=eight),
             ),
             notes=(
@@ -207,7 +216,7 @@ def _growth() -> list[Scenario]:
                 name=f"sessions-{number}",
                 title=f"{number} session containers",
                 base=RAW,
-                entries=(_nothing(), *_entries((OURS, RAW), "test_session.py", environment=asked)),
+                entries=(_nothing(), *_entries((OURS, RAW), "test_session.py", environment=asked), _stack(asked)),
                 units=number,
                 unit="container",
                 growth=True,

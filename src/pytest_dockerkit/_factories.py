@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-import sys
 import weakref
 from collections.abc import Mapping
 from copy import copy
-from pathlib import Path
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_dockerkit._names import check_alias, nearest, slug
+from pytest_dockerkit._refs import Place, filled, refs_in
 from pytest_dockerkit._run import containers_of, note, scope_key, scope_of, session_of
 from pytest_dockerkit._runtime.scope import ScopeInstance
 from pytest_dockerkit._runtime.starting import Wanted
@@ -22,9 +20,8 @@ from pytest_dockerkit._spec import checks
 from pytest_dockerkit._spec.container import ContainerSpec, spec_from
 from pytest_dockerkit._spec.image import ImageSpec, check_image
 from pytest_dockerkit._spec.marker import container_from
-from pytest_dockerkit._spec.mounts import Mount, VolumeSpec
+from pytest_dockerkit._spec.mounts import VolumeSpec
 from pytest_dockerkit._spec.network import NetworkSpec
-from pytest_dockerkit._spec.refs import FixtureRef
 from pytest_dockerkit.errors import SpecError
 
 if TYPE_CHECKING:
@@ -34,62 +31,8 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._spec.image import ImageRequest
 
-_Definition: type = type(pytest.fixture(lambda: None))
 #: What the factories have made, as long as pytest keeps it.
 _MADE: weakref.WeakSet[Factory] = weakref.WeakSet()
-
-
-class Place:
-    """Where a factory or a marker stands: what relative paths start from, and where fixtures have their names."""
-
-    def __init__(self, file: Path, *names: Mapping[str, Any], line: int = 1) -> None:
-        self.directory = file.parent
-        self.file = file
-        self.line = line
-        self._names = names
-
-    @classmethod
-    def of_caller(cls) -> Place:
-        """Give the place that the factory was called from which calls this."""
-        # This function, the factory, and what keeps our frames out of its errors.
-        frame = sys._getframe(3)  # noqa: SLF001  - there is no other way to know it
-        # A class body's names are its frame's locals; they are complete once its module is imported.
-        return cls(Path(frame.f_code.co_filename), frame.f_locals, frame.f_globals, line=frame.f_lineno)
-
-    @classmethod
-    def of(cls, function: Callable[..., Any]) -> Place:
-        """Give the place of a function."""
-        code = function.__code__
-        return cls(Path(code.co_filename), function.__globals__, line=code.co_firstlineno)
-
-    @property
-    def text(self) -> str:
-        """The file and the line."""
-        return f"{self.file}:{self.line}"
-
-    @property
-    def module(self) -> str:
-        """The module's name, where names are known at all."""
-        return str(self._names[-1].get("__name__", "")) if self._names else ""
-
-    def fixtures(self) -> Iterator[str]:
-        """Give the names of the fixtures that the file has."""
-        for names in self._names:
-            yield from (name for name, value in names.items() if isinstance(value, _Definition))
-
-    def name_of(self, definition: Any) -> str:
-        """Find the name that a fixture has in pytest."""
-        if definition._fixture_function_marker.name:  # noqa: SLF001  - pytest keeps it nowhere else
-            return str(definition._fixture_function_marker.name)  # noqa: SLF001
-        for names in self._names:
-            for name, value in names.items():
-                if value is definition:
-                    return name
-        raise SpecError(
-            "a fixture was given that has no name where it is used",
-            saw=f"{definition.__name__}_fixture(…), given to another in {self.file}",
-            mend="import it into the module, or assign it to a name there",
-        )
 
 
 class Factory:
@@ -178,7 +121,7 @@ class ContainerFactory(Factory):
         spec = self._spec(request, needed).anchored(self.place.directory)
         alias = alias_of(spec, request.fixturename or "container")
         texts = [_depend(request, need, self.place) for need in spec.depends_on if isinstance(need, str)]
-        place = self.place.text + instance_of(request._pyfuncitem, request.fixturename)  # noqa: SLF001
+        place = self.text_for(request._pyfuncitem, request.fixturename)  # noqa: SLF001  - the test it is set up for
         container = start(request, spec, alias, place, per_worker=self.per_worker)
         given = (*texts, *spec.depends_on, *needed.values())
         container.stands_on += [each for each in given if isinstance(each, type(container))]
@@ -222,6 +165,10 @@ class ContainerFactory(Factory):
         """
         given = self._given if value_of is None else filled(self._given, value_of)
         return self._given_spec(given, chosen).anchored(self.place.directory)
+
+    def text_for(self, item: pytest.Item, name: str | None) -> str:
+        """Tell it apart from all others that tests ask for by the same name."""
+        return self.place.text + instance_of(item, name)
 
     def refs(self) -> list[str]:
         """Give the names of the fixtures whose values its spec has in it."""
@@ -279,7 +226,7 @@ class ThingFactory(Factory):
         self.__name__ = kind
         super().__init__(place)
         self._spec = spec
-        self._per_worker = per_worker
+        self.per_worker = per_worker
 
     def setup(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> Any:  # noqa: ARG002
         session = session_of(request.config)
@@ -304,7 +251,7 @@ class ThingFactory(Factory):
             name: the fixture's.
             instance: which of the session's it is, see `instance_of`; None for what ends sooner.
         """
-        if session.shared is not None and instance is not None and not self._per_worker:
+        if session.shared is not None and instance is not None and not self.per_worker:
             key = session.shared.key(self.__name__, self.place.text, name, instance, self._spec)
             if isinstance(self._spec, NetworkSpec):
                 return session.shared.networks.network(key, self._spec, slug(name))
@@ -357,50 +304,6 @@ def image_from(given: Mapping[str, Any]) -> ImageRequest:
 def made() -> list[Factory]:
     """Give what the factories have made in this process, in the order of the files."""
     return sorted(_MADE, key=lambda each: (each.place.file, each.place.line))
-
-
-def refs_in(value: Any) -> Iterator[FixtureRef]:
-    """Give the stand-ins for fixtures in a value."""
-    if isinstance(value, FixtureRef):
-        yield value
-    elif isinstance(value, Mount):
-        yield from refs_in(value.source)
-    elif isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from refs_in(key)
-            yield from refs_in(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from refs_in(each)
-
-
-def with_refs(value: Any, name_of: Callable[[Any], str]) -> Any:
-    """Put stand-ins in the place of fixtures, in lists and mappings too.
-
-    Args:
-        value: what was given.
-        name_of: finds the name that a fixture has in pytest.
-    """
-    if isinstance(value, _Definition):
-        return FixtureRef(value, lambda: name_of(value))
-    if isinstance(value, list | tuple):
-        return [with_refs(each, name_of) for each in value]
-    if isinstance(value, dict):
-        return {with_refs(key, name_of): with_refs(each, name_of) for key, each in value.items()}
-    return value
-
-
-def filled(value: Any, needed: Callable[[str], Any]) -> Any:
-    """Put the values of fixtures in the place of their stand-ins."""
-    if isinstance(value, FixtureRef):
-        return needed(value.find_name())
-    if isinstance(value, Mount):
-        return dataclasses.replace(value, source=filled(value.source, needed))
-    if isinstance(value, Mapping):
-        return {filled(key, needed): filled(each, needed) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [filled(each, needed) for each in value]
-    return value
 
 
 def _made_here() -> None:

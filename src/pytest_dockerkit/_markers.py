@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dockerkit._factories import Place, filled, refs_in, with_refs
 from pytest_dockerkit._plan import in_order
+from pytest_dockerkit._refs import Place, filled, refs_in, with_refs
 from pytest_dockerkit._run import containers_of, note, scope_of, session_of
 from pytest_dockerkit._runtime.starting import Wanted
 from pytest_dockerkit._spec.marker import SCOPES, ContainerRequest, read_marker

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dockerkit._factories import ContainerFactory, Factory, ImageFactory, Place, ThingFactory, with_refs
+from pytest_dockerkit._factories import ContainerFactory, Factory, ImageFactory, ThingFactory
+from pytest_dockerkit._refs import Place, with_refs
 from pytest_dockerkit._spec import checks
 from pytest_dockerkit._spec.container import spec_from
 from pytest_dockerkit._spec.marker import SCOPES

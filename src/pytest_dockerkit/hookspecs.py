@@ -36,7 +36,8 @@ def pytest_dockerkit_container_spec(spec: ContainerSpec) -> ContainerSpec | None
     """Replace what is about to be carried out.
 
     When:   before anything is made for a container; also for those of `image.run`.
-    xdist:  in the worker that runs the test.
+    xdist:  in the worker that runs the test; of a container that all workers share in each of them. They share it by
+            what was asked for, so that it should be replaced by the same everywhere.
     Return: another spec (`dataclasses.replace(spec, …)`), or None to let the next plugin answer.
     Raise:  any error fails the asking test with its message.
     """
@@ -47,7 +48,8 @@ def pytest_dockerkit_container_ready(container: RunningContainer) -> None:
     """Hear that a container is ready.
 
     When:   after its probe was satisfied, before the test is given it.
-    xdist:  in the worker that runs the test.
+    xdist:  in the worker that runs the test; of a container that all workers share in the first of them alone, while
+            the others wait.
     Return: nothing.
     Raise:  any error fails the asking test with its message.
     """
@@ -58,7 +60,7 @@ def pytest_dockerkit_container_failed(spec: ContainerSpec, error: DockerkitError
     """Hear that a container could not be had.
 
     When:   after it was removed, before the asking test fails with the error.
-    xdist:  in the worker that runs the test.
+    xdist:  in the worker that runs the test; of a container that all workers share in the first of them alone.
     Return: nothing.
     Raise:  any error takes the place of the container's own.
     """

@@ -299,6 +299,9 @@ def http(
 def log(pattern: str, times: int = 1) -> Probe:
     """Ready when a regular expression is found so many times in its log, on standard output or error.
 
+    `^` and `$` stand for the ends of a line. A match may go over several lines, and may be 65,536 characters long: a
+    log of any size is read as it comes, and not kept.
+
     Raises:
         SpecError: it is no regular expression, or `times` is below 1.
     """

@@ -389,7 +389,7 @@ def test_a_test_that_is_run_once_more_finds_nothing_of_the_time_before(suite: Su
         box = container_fixture({STAYS}, scope="session")
 
         def test_it(box, docker_client):
-            found = [each.id for each in docker_client.containers.list(all=True)]
+            found = [each.id for each in docker_client.containers.list(all=True, sparse=True)]
             assert box.id in found
             assert not set(before) & set(found)
             before.append(box.id)

@@ -221,7 +221,7 @@ def test_a_failure_in_the_background_is_that_of_the_tests_that_need_it(suite: Su
 
         def test_first(): pass
 
-        @pytest.mark.container("busybox:stable", name="broken", scope="session", command=["false"])
+        @pytest.mark.container("busybox:stable", name="broken", scope="session", ports=[80], command=["false"])
         @pytest.mark.parametrize("number", range(2))
         def test_broken(container, number): pass
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import pytest
 
 from pytest_dockerkit import ContainerSpec, HealthCheck, Look, Probe, probes
+from pytest_dockerkit._poll import until_ready
 from pytest_dockerkit.errors import (
     ContainerExitedError,
     NotReadyError,
@@ -35,6 +37,64 @@ def test_a_health_check_is_known_to_pass_before_docker_looks(container: RunningC
     assert state["Log"] == []
     assert container.health == "healthy"
     assert urlopen(container.url(80)).read() == b"hello\n"
+
+
+@pytest.mark.parametrize("interval_ms", [30_000, 200])
+def test_nothing_goes_on_once_it_is_healthy(dockerkit: Kit, interval_ms: int) -> None:
+    """No command of ours and no thread; what Docker says of it is its own."""
+    check = HealthCheck(
+        test="echo looked >> /tmp/looks; wget -q -O /dev/null http://127.0.0.1/",
+        interval=f"{interval_ms}ms",
+        retries=100,
+    )
+    before = set(threading.enumerate())
+    with dockerkit.run("busybox:stable", command=LATE, healthcheck=check) as container:
+        assert container.health == "healthy"
+        assert {each for each in threading.enumerate() if each.name.startswith("pytest-dockerkit")} <= before
+        facts = container.inspect()
+        assert facts["Config"]["Healthcheck"]["Interval"] == interval_ms * 1_000_000
+        if interval_ms == 30_000:
+            # One that hung may have been run beside itself; it ends as well.
+            assert until_ready(lambda: Look(container.inspect()["ExecIDs"] is None), timeout_s=30).ready
+            assert facts["State"]["Health"]["Log"] == []
+            looks = container.read_file("/tmp/looks")
+            assert container.read_file("/tmp/looks") == looks
+
+
+#: An image in which nothing but the health command itself can be run.
+WITHOUT_SHELL = """
+FROM busybox:stable AS box
+FROM scratch
+COPY --from=box /bin/busybox /busybox
+HEALTHCHECK CMD ["/busybox", "test", "-e", "/up"]
+CMD ["/busybox", "sh", "-c", "/busybox sleep 0.5; /busybox touch /up; exec /busybox sleep 1000"]
+"""
+
+
+@pytest.mark.container(dockerfile_text=WITHOUT_SHELL)
+def test_a_health_check_needs_no_shell(container: RunningContainer) -> None:
+    assert container.health == "healthy"
+
+
+@pytest.mark.container(
+    "busybox:stable",
+    command=["sh", "-c", "sleep 0.5; touch /tmp/up; exec sleep 1000"],
+    healthcheck="test -e /tmp/up || { rm -f /bin/sleep; exit 5; }",
+)
+def test_a_health_check_needs_no_sleep(container: RunningContainer) -> None:
+    assert container.health == "healthy"
+
+
+@pytest.mark.container(
+    "busybox:stable",
+    command=LATE,
+    # The first looks hang, as those of a service do that accepts before it answers.
+    healthcheck="mkdir /tmp/one || mkdir /tmp/two || test -e /tmp/index.html && exit; sleep 1000",
+    wait=probes.all_of(probes.healthy(), probes.port(80)),
+    ports=[80],
+)
+def test_a_health_command_that_hangs_keeps_no_other_from_passing(container: RunningContainer) -> None:
+    assert container.health == "healthy"
 
 
 @pytest.mark.container(
@@ -151,6 +211,41 @@ def test_a_dead_container_ends_every_wait_at_once(dockerkit: Kit, wait: Probe | 
     """Not at the timeout: that would be long after the suite's own."""
     with pytest.raises(ContainerExitedError, match="exit code 9"):
         dockerkit.run("busybox:stable", command=["sh", "-c", "exit 9"], ports=[80], wait=wait, timeout="1h")
+
+
+#: Accepts, and never answers; ends while it is asked.
+MUTE = ["sh", "-c", "sleep 1000 | nc -l -p 80 & sleep 1; exit 9"]
+
+
+@pytest.mark.parametrize("wait", [probes.http("/"), probes.command(["sleep", "1000"])], ids=["http", "command"])
+def test_its_end_ends_also_a_look_that_takes_long(dockerkit: Kit, wait: Probe) -> None:
+    with pytest.raises(ContainerExitedError, match="exit code 9"):
+        dockerkit.run("busybox:stable", command=MUTE, ports=[80], wait=wait, timeout="1h")
+
+
+@pytest.mark.parametrize("network", ["isolated", "internal", "bridge"])
+def test_a_port_is_ready_in_each_kind_of_network(dockerkit: Kit, network: str) -> None:
+    with dockerkit.run("busybox:stable", command=LATE, ports=[80], network=network) as container:
+        assert urlopen(container.url(80, "index.html")).read() == b"hello\n"
+
+
+def test_a_port_on_the_host_network_is_the_hosts(dockerkit: Kit) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+    serve = ["sh", "-c", f"sleep 0.5; exec httpd -f -p {number} -h /"]
+    with dockerkit.run("busybox:stable", command=serve, network="host", wait=probes.port(number)) as container:
+        assert container.address(number) == ("127.0.0.1", number)
+        socket.create_connection(container.address(number)).close()
+
+
+def test_a_service_that_listens_for_itself_alone_is_told_so(dockerkit: Kit) -> None:
+    serve = ["httpd", "-f", "-p", "127.0.0.1:80"]
+    for wait in (None, probes.http("/"), probes.all_of(probes.running(), probes.port(80))):
+        with pytest.raises(NotReadyError) as caught:
+            dockerkit.run("busybox:stable", command=serve, ports=[80], timeout=0.5, wait=wait, name="shy")
+        assert caught.value.what == "container 'shy' is not ready after 0.5 s"
+        assert caught.value.saw.endswith("; in the container, 80/tcp is listened on at 127.0.0.1 only")
+        assert caught.value.mend == ("have the service listen at 0.0.0.0: nobody else reaches a container's loopback")
 
 
 def test_an_unhealthy_container_ends_the_wait_at_once(dockerkit: Kit) -> None:

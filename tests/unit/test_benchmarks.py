@@ -84,7 +84,8 @@ def test_the_tax_of_each_test_is_judged_by_how_much_runs_differ(ours: float, met
 def test_eight_late_services_are_judged_by_the_floor(ours: float, met: bool) -> None:
     eight = series("raw, ready at once", 5 / 3) | series("ours", ours) | series("ours, handover", 2.5)
     results: Results = {"eight": eight}
-    found, handed_over = promises.eight(results)
+    found, stack, handed_over = promises.eight(results)
+    assert stack.met is None
     assert found.met is met
     assert handed_over.met is True
     assert found.promised == "whole run <= 3.000 s (1.0 s + 1.2 x 1.667 s)"

@@ -77,7 +77,7 @@ def test_a_spec_of_a_container_is_the_base_of_the_keywords(tmp_path: Path) -> No
     assert (request.name, request.scope) == ("cache", "module")
 
 
-@pytest.mark.parametrize("keyword", [*spec_fields(), *BUILD_KEYWORDS, "scope"])
+@pytest.mark.parametrize("keyword", [*spec_fields(), *BUILD_KEYWORDS, "scope", "per_worker"])
 def test_a_keyword_with_a_slip_is_refused_with_the_right_one(keyword: str, tmp_path: Path) -> None:
     slipped = keyword[:-1] + "_" + keyword[-1]
     assert refusal(lambda: read(tmp_path, "redis", **{slipped: 1})) == (
@@ -86,10 +86,16 @@ def test_a_keyword_with_a_slip_is_refused_with_the_right_one(keyword: str, tmp_p
 
 
 def test_a_keyword_that_is_like_none_is_refused_with_all(tmp_path: Path) -> None:
-    known = sorted([*spec_fields(), *BUILD_KEYWORDS, "scope"])
+    known = sorted([*spec_fields(), *BUILD_KEYWORDS, "scope", "per_worker"])
     assert refusal(lambda: read(tmp_path, "redis", zzzz=None)) == (
         f"zzzz= is no keyword here\n  saw:  zzzz=None\n  mend: one of: {', '.join(known)}"
     )
+
+
+def test_each_worker_may_have_one_of_its_own(tmp_path: Path) -> None:
+    assert not read(tmp_path, "redis").per_worker
+    assert read(tmp_path, "redis", per_worker=True).per_worker
+    assert refusal(lambda: read(tmp_path, "redis", per_worker="yes")).startswith("per_worker= ")
 
 
 @pytest.mark.parametrize("scope", ["sessoin", "Session", "", None, 5, ["session"]])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
 
-from pytest_dockerkit._poll import Look, until_ready
+from pytest_dockerkit._poll import Bell, Look, until_ready
 
 
 class Clock:
@@ -36,13 +37,51 @@ def test_what_is_ready_is_looked_at_once_and_never_waited_for() -> None:
     assert clock.pauses == []
 
 
-def test_pauses_grow_by_half_up_to_the_longest() -> None:
+def test_pauses_grow_by_half_up_to_twice_the_first() -> None:
     clock = Clock()
-    until_ready(
-        ready_at(clock, 99), timeout_s=1, shortest_s=0.01, longest_s=0.03, clock=clock.time, sleep=clock.sleep
-    )
-    assert clock.pauses[:5] == pytest.approx([0.01, 0.015, 0.0225, 0.03, 0.03])
-    assert sum(clock.pauses) == pytest.approx(1)
+    until_ready(ready_at(clock, 99), timeout_s=0.2, clock=clock.time, sleep=clock.sleep)
+    assert clock.pauses[:4] == pytest.approx([0.01, 0.015, 0.02, 0.02])
+    assert sum(clock.pauses) == pytest.approx(0.2)
+
+
+def test_later_pauses_are_a_part_of_what_was_waited_up_to_the_longest() -> None:
+    """Nobody is asked a thousand times a minute."""
+    clock = Clock()
+    starts: list[float] = []
+
+    def look() -> Look:
+        starts.append(clock.now - 100)
+        return Look(ready=False)
+
+    until_ready(look, timeout_s=60, clock=clock.time, sleep=clock.sleep)
+    pauses = dict(zip(starts, clock.pauses, strict=False))
+    assert all(pause <= max(0.02, 0.05 * start) + 1e-9 for start, pause in pauses.items())
+    assert [pause for start, pause in pauses.items() if 2.2 < start < 59] == pytest.approx([0.1] * 568, abs=1e-9)
+    assert len(starts) < 700
+
+
+def test_slow_looks_are_followed_by_longer_pauses() -> None:
+    """The machine is busy; one slow look among quick ones has only begun something."""
+    clock = Clock()
+    costs = iter([0.0, 0.2, 0.0, 0.01, 0.012, 0.5, 0.5, *[0.0] * 99])
+
+    def look() -> Look:
+        clock.now += next(costs)
+        return Look(ready=False)
+
+    until_ready(look, timeout_s=2, clock=clock.time, sleep=clock.sleep)
+    assert clock.pauses[:7] == pytest.approx([0.01, 0.015, 0.02, 0.02, 0.04, 0.048, 0.1])
+
+
+def test_a_bell_ends_a_pause() -> None:
+    bell = Bell()
+    bell.ring()
+    bell.pause(1000)
+    ringer = threading.Thread(target=bell.ring)
+    ringer.start()
+    bell.pause(1000)
+    ringer.join()
+    bell.pause(0)
 
 
 def test_the_last_look_comes_when_the_time_is_over() -> None:

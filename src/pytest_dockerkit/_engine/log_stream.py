@@ -13,7 +13,7 @@ from pytest_dockerkit._engine.translate import translated
 from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, AnswerError, SilenceError, SocketWire, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from pytest_dockerkit._engine.client import Client
     from pytest_dockerkit._engine.wire import Query, Wire
@@ -56,8 +56,8 @@ class LogStream:
             EngineError: the engine does not give it, or hangs up within it.
         """
         with translated(f"follow the log of {self._container}"):
+            pieces = self._by_socket(self._wire) if isinstance(self._wire, SocketWire) else self._by_client()
             try:
-                pieces = self._by_socket(self._wire) if isinstance(self._wire, SocketWire) else self._by_client()
                 yield from streams.payloads(pieces)
             except Exception as failure:
                 # What is read from when it is shut down fails in many ways.
@@ -67,6 +67,8 @@ class LogStream:
                     raise
             finally:
                 self.hang_up()
+                with suppress(Exception):
+                    pieces.close()
 
     def hang_up(self) -> None:
         """End it; whoever is reading has come to its end. May be called often, and from any thread."""
@@ -81,7 +83,7 @@ class LogStream:
             if self._over:
                 _shut(carrier)
 
-    def _by_socket(self, wire: SocketWire) -> Iterator[bytes]:
+    def _by_socket(self, wire: SocketWire) -> Generator[bytes]:
         connection, reader = wire.ask_without_end(path_of("containers", self._container, "logs"), self._query)
         with connection, reader:
             self._carried_by(connection)
@@ -92,7 +94,7 @@ class LogStream:
                 raise AnswerError(status, message_of(said, status))
             yield from _rest(reader, headers)
 
-    def _by_client(self) -> Iterator[bytes]:
+    def _by_client(self) -> Generator[bytes]:
         api: Any = self._client.api
         url = f"{api.base_url}{self._wire.prefix}{path_of('containers', self._container, 'logs')}"
         wanted = {key: value for key, value in self._query.items() if value is not None}

@@ -75,6 +75,7 @@ class HealthWatch:
         self._begun = 0
         #: How long one run of the command takes, in seconds.
         self._takes_s = 0.0
+        self._last_code: int | None = None
         #: Whether the container has what runs a command several times.
         self._loops = True
         self.passed = False
@@ -109,7 +110,7 @@ class HealthWatch:
             if self.passed:
                 return Look(ready=True, seen=seen)
             if self._sessions and code is None and time.monotonic() < self._again_at:
-                return Look(ready=False, seen=f"{seen}; its health command still runs")
+                return Look(ready=False, seen=f"{seen}; {self._told()}")
             # One that hangs keeps no other from passing.
             hangs = bool(self._sessions) and code is None
             self._begin(facts["Config"], alone=hangs)
@@ -118,7 +119,12 @@ class HealthWatch:
         except (ConflictError, NotOnEngineError):
             # It has ended between the two calls; the next look at it says how.
             return Look(ready=False, seen=seen)
-        return Look(ready=False, seen=seen if code is None else f"{seen}; its health command ended with {code}")
+        return Look(ready=False, seen=f"{seen}; {self._told()}")
+
+    def _told(self) -> str:
+        if self._last_code is None:
+            return "its health command still runs"
+        return f"its health command ended with {self._last_code}"
 
     def _ended(self) -> int | None:
         """Look after the commands that were begun; give the exit code of one that has ended."""
@@ -128,7 +134,7 @@ class HealthWatch:
             if ended is None:
                 continue
             self._sessions.remove(session)
-            code = ended
+            code = self._last_code = ended
             self.passed = self.passed or ended == 0
             self._takes_s = max(0.0, (time.monotonic() - session.began_at) / session.runs - session.pause_s)
             if session.runs > 1 and ended in _NO_PROGRAM:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import secrets
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout

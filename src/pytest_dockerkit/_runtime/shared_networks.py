@@ -85,6 +85,8 @@ class SharedNetworks:
         Raises:
             ContainerRemovedError: it is gone, and the container with it.
         """
+        if isinstance(request, Network):
+            return request
         if request in (ISOLATED, INTERNAL) or isinstance(request, NetworkSpec):
             if (network := self._adopted(name)) is None:
                 raise ContainerRemovedError(f"the network of container {wanted.alias!r} was removed")
