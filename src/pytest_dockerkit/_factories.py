@@ -62,6 +62,18 @@ class Factory:
         """
         return iter(())
 
+    def text_for(self, item: pytest.Item, name: str | None) -> str:
+        """Tell it apart from all others that tests ask for by the same name, in all runs.
+
+        Lines come and go above it while the user writes: they do not count.
+        """
+        manager = item.session._fixturemanager  # noqa: SLF001  - pytest tells it nowhere else
+        place = self.place.text
+        for each in manager.getfixturedefs(name or "", item) or ():
+            if isinstance(each.func, Factory) and each.func.place is self.place:
+                place = f"{self.place.file}::{each.baseid}::{name}"
+        return place + instance_of(item, name)
+
     def setup(self, request: pytest.FixtureRequest, needed: Mapping[str, Any]) -> Any:
         """Make the fixture's value."""
         raise NotImplementedError
@@ -166,10 +178,6 @@ class ContainerFactory(Factory):
         given = self._given if value_of is None else filled(self._given, value_of)
         return self._given_spec(given, chosen).anchored(self.place.directory)
 
-    def text_for(self, item: pytest.Item, name: str | None) -> str:
-        """Tell it apart from all others that tests ask for by the same name."""
-        return self.place.text + instance_of(item, name)
-
     def refs(self) -> list[str]:
         """Give the names of the fixtures whose values its spec has in it."""
         return [each.find_name() for each in refs_in(self._given)]
@@ -236,7 +244,7 @@ class ThingFactory(Factory):
             return made
         scope = ScopeInstance(request.scope, f"fixture {name}", request.addfinalizer)
         item = request._pyfuncitem  # noqa: SLF001  - the test that the fixture is set up for
-        return self.make(session, scope, name, instance_of(item, name) if request.scope == "session" else None)
+        return self.make(session, scope, name, self.text_for(item, name) if request.scope == "session" else None)
 
     def slot(self, scope_key: str, name: str) -> tuple[object, ...]:
         """Give what it is found by when it was made before it is asked for."""
@@ -249,12 +257,12 @@ class ThingFactory(Factory):
             session: what makes it.
             scope: for how long, where it is not shared.
             name: the fixture's.
-            instance: which of the session's it is, see `instance_of`; None for what ends sooner.
+            instance: which of the session's it is, see `text_for`; None for what ends sooner.
         """
         if session.shared is not None and instance is not None and not self.per_worker:
-            key = session.shared.key(self.__name__, self.place.text, name, instance, self._spec)
+            key = session.shared.key(self.__name__, instance, self._spec)
             if isinstance(self._spec, NetworkSpec):
-                return session.shared.networks.network(key, self._spec, slug(name))
+                return session.shared.networks.network(key, self._spec, slug(name), instance)
             return session.shared.volume(key, self._spec, slug(name))
         if isinstance(self._spec, NetworkSpec):
             return session.surroundings.network(self._spec, scope, slug(name))

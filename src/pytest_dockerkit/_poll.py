@@ -27,10 +27,6 @@ class Look(NamedTuple):
 #: Pauses grow up to this part of what was waited already: who waits a minute does not mind a tenth of a second.
 _PART = 0.05
 
-#: How much longer than a look the pause after it is at least: looks take no more than a fifth of the time, also on a
-#: machine where all takes longer.
-_REST = 4
-
 
 def until_ready(
     look: Callable[[], Look],
@@ -50,7 +46,7 @@ def until_ready(
         look: looks once.
         timeout_s: how long to go on.
         shortest_s: the first pause. The next are half longer each, up to twice that or a twentieth of what was waited
-            already, whichever is more; and up to four times what the looks take.
+            already, whichever is more; and as long as the looks take, which is longer where the machine is busy.
         longest_s: the longest pause.
         clock: gives the time in seconds.
         sleep: waits for so many seconds, or ends sooner when there is something to see.
@@ -66,7 +62,7 @@ def until_ready(
             return seen
         # One long look among short ones does not count: it has begun something.
         took_s, took_before_s = clock() - now, took_s
-        wanted_s = max(pause_s, _REST * min(took_s, took_before_s))
+        wanted_s = max(pause_s, min(took_s, took_before_s))
         sleep(min(wanted_s, longest_s, max(0.0, deadline - clock())))
         pause_s = min(pause_s * 1.5, max(2 * shortest_s, _PART * (clock() - start)))
 

@@ -22,14 +22,18 @@ if TYPE_CHECKING:
 _WORDS = {"built": "built", "pulled": "pulled", "cached": "cached", "present": "cached"}
 
 _NOTHING = "nothing was made"
+_ELSEWHERE = (
+    "another run of this project has what is kept for the next one: this run has made its own, and kept nothing"
+)
 
 
-def finish(session: Session, *, verbose: bool = False) -> tuple[list[str], bool]:
+def finish(session: Session, *, verbose: bool = False, elsewhere: bool = False) -> tuple[list[str], bool]:
     """Remove what any process of the run has left, and tell what was done.
 
     Args:
         session: the run.
         verbose: whether each image gets a line of its own.
+        elsewhere: whether another run has what this one was to use of what is kept.
 
     Returns:
         the lines to show, and whether something could not be removed.
@@ -40,6 +44,8 @@ def finish(session: Session, *, verbose: bool = False) -> tuple[list[str], bool]
     images = _images(lines) if verbose else []
     # What is noted with a sentence of its own, by whichever process, is told once.
     sentences = list({(line["what"], line["name"]): line["told"] for line in lines if "told" in line}.values())
+    if elsewhere:
+        sentences.append(_ELSEWHERE)
     told = _told(lines)
     left = session.leave_kept()
     try:

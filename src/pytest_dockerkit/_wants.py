@@ -16,7 +16,6 @@ from pytest_dockerkit._factories import (
     ImageFactory,
     ThingFactory,
     alias_of,
-    instance_of,
 )
 from pytest_dockerkit._markers import (
     FIXTURES,
@@ -93,7 +92,7 @@ class Plan:
             return self._ahead.image(factory.wanted(place.chosen))
         if isinstance(factory, ThingFactory) and test.is_turn_of(place.scope, own=factory.per_worker):
             slot = factory.slot(place.key, place.name)
-            instance = instance_of(test.item, place.name) if place.scope == "session" else None
+            instance = factory.text_for(test.item, place.name) if place.scope == "session" else None
             return self._ahead.thing(slot, lambda scope: factory.make(self._session, scope, place.name, instance))
         if not isinstance(factory, ContainerFactory) or not factory.is_known:
             return None

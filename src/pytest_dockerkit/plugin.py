@@ -215,7 +215,11 @@ def _finish(session: pytest.Session) -> None:
     if (runtime := _run.session_to_finish(session.config)) is not None:
         from pytest_dockerkit import _summary
 
-        told = _summary.finish(runtime, verbose=session.config.get_verbosity() > 0)
+        told = _summary.finish(
+            runtime,
+            verbose=session.config.get_verbosity() > 0,
+            elsewhere=_run.kept_elsewhere(session.config),
+        )
     session.config.stash[_workers.TOLD] = told = _workers.with_those_elsewhere(session.config, *told)
     if told[1] and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

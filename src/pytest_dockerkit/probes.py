@@ -180,7 +180,7 @@ class _Command:
         left_s = getattr(container, "time_left_s", None)
         timeout_s = _COMMAND_S if left_s is None else min(_COMMAND_S, max(_LEAST_COMMAND_S, left_s))
         try:
-            result = container.exec(self.argv, timeout=timeout_s)
+            result = container.beside(lambda: container.exec(self.argv, timeout=timeout_s))
         except ExecTimeoutError:
             return Look(ready=False, seen=f"{self.argv[0]} has not ended")
         except (EngineUnavailableError, CapabilityError):

@@ -9,8 +9,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from pytest_dockerkit import ContainerSpec, HealthCheck, Look, Probe, probes
+from pytest_dockerkit import ContainerSpec, HealthCheck, Look, Probe, RunningContainer, probes
 from pytest_dockerkit._poll import until_ready
+from pytest_dockerkit._runtime import readiness
 from pytest_dockerkit.errors import (
     ContainerExitedError,
     NotReadyError,
@@ -20,7 +21,7 @@ from pytest_dockerkit.errors import (
 )
 
 if TYPE_CHECKING:
-    from pytest_dockerkit import Kit, RunningContainer
+    from pytest_dockerkit import Kit
 
 SLEEP = ["sleep", "1000"]
 #: Listens one second after its start: the engine's port proxy accepts long before.
@@ -221,6 +222,36 @@ MUTE = ["sh", "-c", "sleep 1000 | nc -l -p 80 & sleep 1; exit 9"]
 def test_its_end_ends_also_a_look_that_takes_long(dockerkit: Kit, wait: Probe) -> None:
     with pytest.raises(ContainerExitedError, match="exit code 9"):
         dockerkit.run("busybox:stable", command=MUTE, ports=[80], wait=wait, timeout="1h")
+
+
+def test_a_wait_in_the_background_ends_with_the_run(dockerkit: Kit) -> None:
+    """Though a command of it is under way, which has no end; that ends with the container."""
+
+    class StoppedError(Exception):
+        pass
+
+    def go_on() -> None:
+        if stop.is_set():
+            raise StoppedError
+
+    def wait(container: RunningContainer) -> None:
+        with pytest.raises(StoppedError):
+            readiness.wait(container, probes.command(["sleep", "1000"]), 3600, go_on)
+        ended.append(container)
+
+    def commands() -> list[threading.Thread]:
+        return [each for each in threading.enumerate() if each.name == "pytest-dockerkit runs a command"]
+
+    stop, ended = threading.Event(), list[RunningContainer]()
+    with dockerkit.run("busybox:stable", command=SLEEP) as container:
+        waiter = threading.Thread(target=wait, args=[container])
+        waiter.start()
+        assert until_ready(lambda: Look(bool(container.inspect()["ExecIDs"])), timeout_s=30).ready
+        stop.set()
+        waiter.join()
+        assert ended == [container]
+        assert len(commands()) == 1
+    assert until_ready(lambda: Look(not commands()), timeout_s=30).ready
 
 
 @pytest.mark.parametrize("network", ["isolated", "internal", "bridge"])

@@ -63,14 +63,14 @@ def test_later_pauses_are_a_part_of_what_was_waited_up_to_the_longest() -> None:
 def test_slow_looks_are_followed_by_longer_pauses() -> None:
     """The machine is busy; one slow look among quick ones has only begun something."""
     clock = Clock()
-    costs = iter([0.0, 0.2, 0.0, 0.01, 0.012, 0.5, 0.5, *[0.0] * 99])
+    costs = iter([0.0, 0.2, 0.0, 0.03, 0.04, 0.5, 0.5, *[0.0] * 99])
 
     def look() -> Look:
         clock.now += next(costs)
         return Look(ready=False)
 
     until_ready(look, timeout_s=2, clock=clock.time, sleep=clock.sleep)
-    assert clock.pauses[:7] == pytest.approx([0.01, 0.015, 0.02, 0.02, 0.04, 0.048, 0.1])
+    assert clock.pauses[:7] == pytest.approx([0.01, 0.015, 0.02, 0.02, 0.03, 0.04, 0.1])
 
 
 def test_a_bell_ends_a_pause() -> None:

@@ -102,6 +102,16 @@ def connect(host: str | None = None, context: str | None = None) -> Reached:
         ) from None
 
 
+def called(host: str | None = None, context: str | None = None) -> str:
+    """Say which engine `connect` would reach, without reaching it: two runs that are told the same reach the same."""
+    settings = _settings()
+    if (place := _plain_place(host, context, settings)) is not None:
+        return place.address
+    if named := host or (not context and os.environ.get("DOCKER_HOST")):
+        return named
+    return f"context {context or os.environ.get('DOCKER_CONTEXT') or (settings or {}).get('currentContext')}"
+
+
 def usual_socket() -> Path:
     """Give the first of the sockets that engines listen on which is there, else the first."""
     candidates = [_DEFAULT_SOCKET]

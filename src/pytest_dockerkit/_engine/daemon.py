@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_dockerkit._engine.base import Builder
     from pytest_dockerkit._engine.builders import Ladder
+    from pytest_dockerkit._engine.labelled import Labelled
 
 
 class Daemon:
@@ -86,6 +87,12 @@ class Daemon:
         with translated("say what it is"):
             said = ask(self._wire, "GET", "/info")
         return int(said.get("MemTotal") or 0) or None
+
+    def labelled(self, label: str, value: str | None = None) -> list[Labelled]:
+        """Give the containers, networks and volumes that have a label, with a value or with any."""
+        from pytest_dockerkit._engine.labelled import labelled
+
+        return labelled(self._wire, label, value)
 
     def docker_container(self, container_id: str) -> Container:
         """Give docker-py's own object for a container."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
+from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from pytest_dockerkit._poll import Bell, Look, until_ready
 from pytest_dockerkit._runtime.known import KnownContainer, by_alias
 from pytest_dockerkit._runtime.log_watch import LogWatches, count_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from pytest_dockerkit._poll import Bell, Look
+T = TypeVar("T")
 
 #: What it is when it runs no more.
 ENDED = ("exited", "dead", "removing")
@@ -49,20 +53,44 @@ class AwaitedContainer(KnownContainer):
             return count_in(self._engine.containers.said(self.id, since_s=self._log_since), pattern)
         return self.log_watches.count(pattern, times, runs=self.seen["State"]["Status"] not in ENDED)
 
+    def beside(self, do: Callable[[], T]) -> T:
+        """Do what may take long; when the wait is to end, that goes on alone, to the container's removal at most."""
+        go_on = self.go_on
+        # There, an interruption ends it by itself.
+        if go_on is None or threading.current_thread() is threading.main_thread():
+            return do()
+        bell, outcome = Bell(), Future[T]()
+
+        def carry_out() -> None:
+            try:
+                outcome.set_result(do())
+            except BaseException as failure:  # noqa: BLE001  - raised below, in the thread that waits
+                outcome.set_exception(failure)
+            bell.ring()
+
+        def look() -> Look:
+            go_on()
+            return Look(outcome.done())
+
+        threading.Thread(target=carry_out, name="pytest-dockerkit runs a command", daemon=True).start()
+        until_ready(look, timeout_s=math.inf, sleep=bell.pause)
+        return outcome.result()
+
     @contextmanager
-    def being_awaited(self, timeout_s: float, bell: Bell) -> Iterator[None]:
+    def being_awaited(self, timeout_s: float, bell: Bell, go_on: Callable[[], object] | None) -> Iterator[None]:
         """Keep what a wait needs, for the block.
 
         Args:
             timeout_s: how long the wait may take.
             bell: rung when there is something to see.
+            go_on: what it raises ends the wait.
         """
         watches = LogWatches(self._engine.containers, self.id, self._log_since, bell.ring)
         # A probe of the user's own may wait as well.
-        before = self.deadline, self.log_watches
-        self.deadline, self.log_watches = time.monotonic() + timeout_s, watches
+        before = self.deadline, self.log_watches, self.go_on
+        self.deadline, self.log_watches, self.go_on = time.monotonic() + timeout_s, watches, go_on
         try:
             yield
         finally:
-            self.deadline, self.log_watches = before
+            self.deadline, self.log_watches, self.go_on = before
             watches.close()

@@ -320,11 +320,12 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
         """Whether it is found out whether it is ready without any code of the user's."""
         return self.spec.wait is None or type(self.spec.wait).__module__ == probes.__name__
 
-    def await_ready(self, go_on: Callable[[], object] | None = None) -> None:
+    def await_ready(self, go_on: Callable[[], object] | None = None, *, timeout_s: float | None = None) -> None:
         """Wait as its spec says.
 
         Args:
             go_on: called before each look; what it raises ends the wait.
+            timeout_s: for how long, in seconds; None takes the spec's.
 
         Raises:
             ContainerError: it is not ready in time, or never will be.
@@ -332,7 +333,7 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
         self._watch = HealthWatch(self._engine, self.id)
         self.refresh()
         probe = self.spec.wait if self.spec.wait is not None else readiness.default_probe(self)
-        readiness.wait(self, probe, self.spec.timeout_s, go_on)
+        readiness.wait(self, probe, self.spec.timeout_s if timeout_s is None else timeout_s, go_on)
         self.refresh()
         self.awaited = True
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._poll import Look
-from pytest_dockerkit.errors import ConflictError, ContainerError, NotOnEngineError, SpecError
+from pytest_dockerkit.errors import ConflictError, ContainerError, EngineError, NotOnEngineError, SpecError
 
 if TYPE_CHECKING:
     from pytest_dockerkit._engine.daemon import Daemon
@@ -71,6 +71,7 @@ class HealthWatch:
         self._sessions: list[_Session] = []
         self._patience_s = _PATIENCE_S
         self._again_at = 0.0
+        self._rests_until = 0.0
         self._since = time.monotonic()
         self._begun = 0
         #: How long one run of the command takes, in seconds.
@@ -109,7 +110,8 @@ class HealthWatch:
             code = self._ended()
             if self.passed:
                 return Look(ready=True, seen=seen)
-            if self._sessions and code is None and time.monotonic() < self._again_at:
+            # After a command that takes its time, it also rests when none runs.
+            if time.monotonic() < (self._again_at if self._sessions and code is None else self._rests_until):
                 return Look(ready=False, seen=f"{seen}; {self._told()}")
             # One that hangs keeps no other from passing.
             hangs = bool(self._sessions) and code is None
@@ -139,6 +141,8 @@ class HealthWatch:
             self._takes_s = max(0.0, (time.monotonic() - session.began_at) / session.runs - session.pause_s)
             if session.runs > 1 and ended in _NO_PROGRAM:
                 self._loops = False
+            if session.runs == 1:
+                self._rests_until = time.monotonic() + min(_LONGEST_S, self._takes_s)
         return code
 
     def _begin(self, config: dict[str, Any], *, alone: bool) -> None:
@@ -154,8 +158,10 @@ class HealthWatch:
                 id_ = self._engine.containers.begin_exec(
                     self._id, ["/bin/sh", "-c", _LOOP, "sh", str(runs), f"{pause_s:.3f}", *argv]
                 )
-            except ContainerError:
-                # It has no shell.
+            except (ConflictError, NotOnEngineError):
+                raise
+            except (ContainerError, EngineError):
+                # It has no shell. Whatever else it is, it is met again below.
                 self._loops = False
             else:
                 self._sessions.append(_Session(id_, time.monotonic(), runs, pause_s))

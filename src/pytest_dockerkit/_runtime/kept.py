@@ -1,7 +1,7 @@
 """What is kept for the next run: containers of the session, with the networks and volumes that they stand on.
 
 A project has a directory for it in the state directory: a record of each thing, and a lock that one run at a time
-holds.
+holds. What is in the directory is read and written in `kept_records`.
 """
 
 from __future__ import annotations
@@ -9,32 +9,34 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import secrets
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from pytest_dockerkit._runtime.records import Records
+from pytest_dockerkit._runtime import kept_records
 from pytest_dockerkit.errors import LockError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from pytest_dockerkit._runtime.records import Record
+    from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._runtime.settings import Settings
 
 _DIRECTORY = "kept"
-#: What says which engine is meant, where no option does.
-_ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT")
+#: What a project's directory says of the project.
+_ABOUT = "about"
 
 
 class Kept:
     """What one project keeps, while this run may use it.
 
     Attributes:
-        directory: where it is recorded.
+        directory: where it is recorded. Its name is what all that is kept is labelled with.
         secret: makes the digests of secrets useless to all who do not have it; the same in every run.
     """
 
@@ -45,12 +47,14 @@ class Kept:
 
     @classmethod
     def take(cls, settings: Settings) -> Kept | None:
-        """Take what the project keeps; None while another run has it.
+        """Take what the project keeps on the engine; None while another run has it.
 
         Raises:
             LockError: there can be no lock.
+            DockerkitError: there can be no directory for it.
         """
-        directory = settings.directory(_DIRECTORY, _digest(settings))
+        engine = _engine(settings)
+        directory = settings.directory(_DIRECTORY, _name(settings, engine))
         lock = _lock_of(directory)
         try:
             lock.acquire(timeout=0)
@@ -62,7 +66,10 @@ class Kept:
                 saw=f"lock {lock.lock_file}: {failure}",
                 mend="name a directory in XDG_CACHE_HOME that can be written to, on a file system with locks",
             ) from None
-        (directory / "project").write_text(str(settings.project), encoding="utf-8")
+        about = {"project": str(settings.project), "engine": engine, "lifetime_s": settings.reuse_lifetime_s}
+        _write(directory / _ABOUT, json.dumps(about).encode())
+        # A run that was killed has left what only its own end would have put in order.
+        kept_records.settle(directory, None)
         return cls(directory, lock)
 
     def release(self) -> None:
@@ -70,32 +77,52 @@ class Kept:
         self._lock.release()
 
 
-def names_kept(directory: Path) -> set[str]:
-    """Give the names of all that a project keeps; reads what is in its directory alone."""
-    from pytest_dockerkit._runtime.shared import names_recorded
+def expire(session: Session) -> None:
+    """Put into a run's ledger what projects have kept for too long, so that it is removed with the rest.
 
-    return names_recorded(directory)
+    What other runs use now, or what is on another engine, stays.
+    """
+    settings = session.settings
+    mine = None if session.shared is None else session.shared.kept
+    engine = None
+    for directory in directories(settings):
+        things = kept_records.things(directory)
+        if not things:
+            continue
+        engine = engine or _engine(settings)
+        said = about(directory)
+        until = time.time() - float(said.get("lifetime_s", settings.reuse_lifetime_s))
+        if said.get("engine") != engine or not kept_records.outdated(things, until):
+            continue
+        if directory == mine:
+            _expire(session, directory, until)
+        else:
+            with unused(directory) as is_unused:
+                if is_unused:
+                    _expire(session, directory, until)
+
+
+def _expire(session: Session, directory: Path, until: float) -> None:
+    gone = kept_records.outdated(kept_records.things(directory), until)
+    for thing in gone:
+        session.ledger.making(thing.kind, thing.name)
+    kept_records.forget(directory, {thing.name for thing in gone})
 
 
 @contextmanager
-def unused(settings: Settings, name: str) -> Iterator[bool]:
+def unused(directory: Path) -> Iterator[bool]:
     """Hold what a project keeps for the block, so that no run takes it.
 
-    Args:
-        settings: say where it is recorded.
-        name: what it is labelled with.
-
     Yields:
-        whether it is held: False where a run uses it. What nobody knows any more is held by nobody.
+        whether it is held: False where a run uses it. What nobody knows any more is used by nobody.
     """
-    directory = settings.state_dir / _DIRECTORY / name
     if not directory.is_dir():
         yield True
         return
     lock = _lock_of(directory)
     try:
         lock.acquire(timeout=0)
-    except Timeout:
+    except (Timeout, OSError, NotImplementedError):
         yield False
         return
     try:
@@ -104,54 +131,69 @@ def unused(settings: Settings, name: str) -> Iterator[bool]:
         lock.release()
 
 
-def last_used_s(settings: Settings, name: str) -> Mapping[str, float]:
-    """Give when each container that a project keeps was last given to a test, in seconds since the epoch, by name."""
-    return {each["name"]: each["used_at"] for each in _containers(settings.state_dir / _DIRECTORY / name).values()}
+def directories(settings: Settings) -> list[Path]:
+    """Give the directories of all projects that have ever kept something."""
+    try:
+        return sorted(each for each in (settings.state_dir / _DIRECTORY).iterdir() if each.is_dir())
+    except OSError:
+        return []
 
 
-def project_of(settings: Settings, name: str) -> str | None:
-    """Give the directory of the project that keeps something; None where that is not known any more."""
-    with suppress(OSError):
-        return (settings.state_dir / _DIRECTORY / name / "project").read_text(encoding="utf-8")
-    return None
+def directory_of(settings: Settings, name: str) -> Path | None:
+    """Give the directory of what is labelled with a name; it need not be there. None for what others have kept."""
+    return settings.state_dir / _DIRECTORY / name if name.startswith(f"{_owner(settings)}-") else None
 
 
-def forget(settings: Settings, name: str, container: str) -> None:
-    """Forget a container that was removed."""
-    directory = settings.state_dir / _DIRECTORY / name
-    for key, record in _containers(directory).items():
-        if record["name"] == container:
-            (directory / f"{key}.json").unlink(missing_ok=True)
-
-
-def projects(settings: Settings) -> list[str]:
-    """Give what the projects that keep something label it with."""
-    with suppress(OSError):
-        return sorted(each.name for each in (settings.state_dir / _DIRECTORY).iterdir() if each.is_dir())
-    return []
-
-
-def _containers(directory: Path) -> dict[str, Record]:
-    if not directory.is_dir():
+def about(directory: Path) -> dict[str, Any]:
+    """Give what is known of a project that keeps something: project, engine, lifetime_s; empty if nothing is."""
+    try:
+        said = json.loads((directory / _ABOUT).read_bytes())
+    except (OSError, ValueError):
         return {}
-    records = Records(lambda: directory)
-    found = {path.stem: records.read(path.stem) for path in directory.glob("*.json")}
-    return {key: each for key, each in found.items() if each is not None and "used_at" in each}
+    return said if isinstance(said, dict) else {}
 
 
-def _digest(settings: Settings) -> str:
-    said = [str(settings.project), settings.host, settings.context, *map(os.environ.get, _ENGINE)]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+def _engine(settings: Settings) -> str:
+    from pytest_dockerkit._engine.connect import called
+
+    return called(settings.host, settings.context)
+
+
+def _name(settings: Settings, engine: str) -> str:
+    return f"{_owner(settings)}-{_digest(str(settings.project), engine)}"
+
+
+def _owner(settings: Settings) -> str:
+    """Tell apart who keeps something on an engine: others may use it as well, from other machines too."""
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME")
+    return _digest(platform.node(), user, str(settings.state_dir.absolute()))
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
 def _lock_of(directory: Path) -> FileLock:
     # Held by a process, whichever of its threads has taken it.
-    return FileLock(directory / "in-use.lock", thread_local=False)
+    return FileLock(directory / kept_records.IN_USE, thread_local=False)
 
 
 def _secret(directory: Path) -> bytes:
     path = directory / "secret"
-    if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
-    return path.read_bytes()
+    try:
+        known = path.read_bytes()
+    except FileNotFoundError:
+        known = b""
+    if not known:
+        # Also where a full disk has left an empty one.
+        known = secrets.token_bytes(32)
+        _write(path, known)
+    return known
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file for this user alone, in whole or not at all."""
+    new = path.with_suffix(".new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+    new.replace(path)

@@ -78,6 +78,8 @@ class KnownContainer(ContainerHandle):
         self.deadline: float | None = None
         #: Its logs that are read for the wait.
         self.log_watches: LogWatches | None = None
+        #: What it raises ends the wait.
+        self.go_on: Callable[[], object] | None = None
         #: Called when it was removed, whoever did that through this handle.
         self.on_removed: list[Callable[[], object]] = []
         #: The containers that were given to it as what it depends on.

@@ -87,7 +87,7 @@ def wait(
             raise
 
     bell = Bell()
-    with container.being_awaited(timeout_s, bell):
+    with container.being_awaited(timeout_s, bell, go_on):
         last = until_ready(look, timeout_s=timeout_s, sleep=bell.pause)
         if last.ready:
             return

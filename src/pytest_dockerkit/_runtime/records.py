@@ -78,14 +78,38 @@ class Records:
                     return make()
 
     @contextmanager
-    def lock(self, key: str) -> Iterator[None]:
+    def lock(
+        self,
+        key: str,
+        go_on: Callable[[], object] = lambda: None,
+        waiting: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> Iterator[None]:
         """Hold the lock of a key for the block.
+
+        Args:
+            key: which.
+            go_on: called before each look; what it raises ends the wait.
+            waiting: entered while another process has it.
 
         Raises:
             LockError: another process has held it for half an hour, or there can be no lock.
         """
-        with self._lock(key, lambda: True, lambda: None, nullcontext):
+        with self._lock(key, lambda: True, go_on, waiting):
             yield
+
+    @contextmanager
+    def lock_if_free(self, key: str) -> Iterator[bool]:
+        """Hold the lock of a key for the block, if nobody has it: gives whether it is held.
+
+        Raises:
+            LockError: there can be no lock.
+        """
+        lock = FileLock(self._path(key, "lock"))
+        free = _taken(lock)
+        try:
+            yield free
+        finally:
+            lock.release()
 
     @contextmanager
     def _lock(

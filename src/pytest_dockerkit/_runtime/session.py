@@ -227,7 +227,7 @@ class Session:
             NotProvidedError: it cannot be had.
         """
         spec = self._listener.wanted(wanted.spec)
-        key = None if self.shared is None else self.shared.key_of(wanted)
+        key = None if self.shared is None else self.shared.key_of(wanted, spec)
         try:
             if self.shared is None or key is None:
                 return self.starter.start(wanted, spec, means)
@@ -303,22 +303,17 @@ class Session:
             )
 
     def leave_kept(self) -> int:
-        """Leave what is kept for the next run out of what is undone.
+        """Put in order what is kept for the next run; what was kept for too long is undone with the rest.
 
         Returns:
-            how many containers are kept, those among them that a run before has made.
+            how many containers of this run are kept, those among them that a run before has made.
         """
-        from pytest_dockerkit._runtime.shared import names_recorded
+        from pytest_dockerkit._runtime import kept, kept_records
 
-        if self.shared is None or self.shared.kept is None:
-            return 0
-        kept = names_recorded(self.shared.kept)
-        lines = [*ledger.read(self.directory)]
-        left = {entry for entry in ledger.open_entries(lines) if entry.name in kept}
-        for entry in left:
-            self.ledger.gone(entry.kind, entry.name)
-        reused = {line["name"] for line in lines if line["do"] == "note" and line["what"] == "reused"}
-        return len({entry.name for entry in left if entry.kind == "container"} | (reused & kept))
+        mine = None if self.shared is None else self.shared.kept
+        count = 0 if mine is None else kept_records.settle(mine, self.run_id)
+        kept.expire(self)
+        return count
 
     def bury(self, process: str) -> None:
         """Remove, beside the tests, what a worker that has died had for itself; what all share stays for the others.

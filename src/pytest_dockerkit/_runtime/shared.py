@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from pytest_dockerkit._runtime.images import Image
+from pytest_dockerkit._runtime.keeping import Keeping
 from pytest_dockerkit._runtime.kept_errors import revived, written
+from pytest_dockerkit._runtime.kept_records import gone, names, used
 from pytest_dockerkit._runtime.networks import Volume
 from pytest_dockerkit._runtime.records import Records
 from pytest_dockerkit._runtime.scope import RUN, ScopeInstance
@@ -51,7 +53,8 @@ class Shared:
         self._secret = secret
         self._keys: WeakKeyDictionary[RunningContainer, str] = WeakKeyDictionary()
         self._records = Records(lambda: self._directory)
-        self.networks = SharedNetworks(session, self._records, self.key)
+        self._keeping = None if kept is None else Keeping(session, self._records, kept)
+        self.networks = SharedNetworks(session, self._records, self.key, self._keeping)
 
     @cached_property
     def _directory(self) -> Path:
@@ -59,13 +62,24 @@ class Shared:
 
     # Containers
 
-    def key_of(self, wanted: Wanted) -> str | None:
-        """Give what a container is known by in all workers; None for one that each of them has for itself."""
+    def key_of(self, wanted: Wanted, spec: ContainerSpec) -> str | None:
+        """Give what a container is known by in all workers; None for one that each of them has for itself.
+
+        Args:
+            wanted: what is wanted.
+            spec: what is to run: that of `wanted`, or what a plugin has put in its place.
+        """
         if wanted.per_worker or wanted.scope.scope != "session":
+            return None
+        if self._keeping is None:
+            # What plugins put in its place is the same in all workers.
+            spec = wanted.spec
+        elif spec.read_only and spec.files_in_root:
+            # It stands on an image that is the run's.
             return None
         try:
             # Not the group: equal specs of one scope and name are one container.
-            known = container_identity(wanted.spec, key=self._secret)
+            known = container_identity(spec, key=self._secret)
             return self.key("container", wanted.alias, wanted.place, known)
         except (NoIdentityError, DockerkitError, OSError):
             return None
@@ -92,7 +106,7 @@ class Shared:
         """
         container = self._records.once(
             key,
-            adopt=lambda record: self._adopted(key, record, wanted, spec),
+            adopt=lambda record: self._adopted(key, record, wanted, spec, means),
             make=lambda: self._made(key, wanted, spec, means),
             go_on=means.go_on,
             waiting=nullcontext if means.unseen else self._session.places.standing_still,
@@ -103,8 +117,8 @@ class Shared:
         return container
 
     def _made(self, key: str, wanted: Wanted, spec: ContainerSpec, means: Means) -> RunningContainer:
-        if self.kept is not None:
-            self._make_way(wanted)
+        if self._keeping is not None:
+            self._keeping.make_way(key, wanted, spec)
         scope = ScopeInstance(RUN, key, _never)
         means = replace(means, at_end=_never, volumes_scope=None)
         try:
@@ -116,26 +130,34 @@ class Shared:
             self._records.write(key, {"failed": written(failure), "run": self._session.run_id})
             raise
         try:
-            self._records.write(key, self._record(container, wanted))
+            kept = {} if self._keeping is None else self._keeping.record(container, wanted)
+            self._records.write(key, {**_record(container), "run": self._session.run_id, **kept})
         except BaseException:
             container.remove()
             raise
+        if self._keeping is not None:
+            self._keeping.is_recorded("container", container.name)
         return self._known(key, container)
 
-    def _adopted(self, key: str, record: Record, wanted: Wanted, spec: ContainerSpec) -> RunningContainer | None:
+    def _adopted(
+        self, key: str, record: Record, wanted: Wanted, spec: ContainerSpec, means: Means
+    ) -> RunningContainer | None:
         """Give the handle of one that another worker has made; None if it is gone or has ended.
 
         Raises:
             DockerkitError: it could not be had.
         """
-        if record["run"] != self._session.run_id:
-            return self._kept_one(key, record, wanted, spec)
+        if self._keeping is not None and record["run"] != self._session.run_id:
+            if "failed" in record:
+                return None
+            handle = partial(self._running, key, wanted=wanted, spec=spec)
+            return self._keeping.take(key, wanted, spec, means, handle)
         if "failed" in record:
             raise revived(record["failed"])
         return self._running(key, record, wanted, spec)
 
     def _running(self, key: str, record: Record, wanted: Wanted, spec: ContainerSpec) -> RunningContainer | None:
-        if self._records.is_marked(_gone(record["name"])):
+        if self._records.is_marked(gone(record["name"])):
             return None
         image = Image(self._session, record["facts"], record["reference"], cached=True, title=record["title"])
         self._session.ledger.adopt("container", record["name"])
@@ -156,46 +178,8 @@ class Shared:
             container.was_healthy()
         return self._known(key, container)
 
-    def _kept_one(self, key: str, record: Record, wanted: Wanted, spec: ContainerSpec) -> RunningContainer | None:
-        """Give the handle of one that a run before has kept, if it still is what is wanted and still well.
-
-        One that is not is removed.
-        """
-        if "failed" in record:
-            return None
-        container = None
-        if record["used_at"] + self._session.settings.reuse_lifetime_s > time.time():
-            image = self._session.images.get(spec.image, pull=spec.pull, platform=spec.platform)
-            if image.id == record["facts"]["Id"]:
-                container = self._running(key, {**record, "awaited": False}, wanted, spec)
-        if container is None or not _is_well(container):
-            self._session.ledger.adopt("container", record["name"])
-            self._session.remove("container", record["name"])
-            return None
-        with self._records.lock(key):
-            if (self._records.read(key) or record)["run"] != self._session.run_id:
-                used = {"run": self._session.run_id, "used_at": time.time(), "told": False, "awaited": True}
-                self._records.write(key, {**record, **used})
-                self._session.note("reused", container.name)
-        return container
-
-    def _make_way(self, wanted: Wanted) -> None:
-        """Remove what runs before have kept in the place of a container: with another spec, or an older image."""
-        for key, record in self._records.items():
-            if record.get("run") == self._session.run_id:
-                continue
-            if (record.get("alias"), record.get("place")) == (wanted.alias, wanted.place):
-                self._session.ledger.adopt("container", record["name"])
-                self._session.remove("container", record["name"])
-                self._records.delete(key)
-
-    def _record(self, container: RunningContainer, wanted: Wanted) -> Record:
-        run_id = self._session.run_id
-        about = {"alias": wanted.alias, "place": wanted.place, "run": run_id, "made_in": run_id}
-        return {**_record(container), **about, "used_at": time.time()}
-
     def _known(self, key: str, container: RunningContainer) -> RunningContainer:
-        mark = _gone(container.name)
+        mark = gone(container.name)
         container.removed_elsewhere = lambda: self._records.is_marked(mark)
         container.on_removed.append(lambda: self._records.mark(mark))
         self._keys[container] = key
@@ -211,14 +195,17 @@ class Shared:
         if key is None:
             tell()
             return
-        if _is_told(self._records.read(key)):
+        if self._is_told(self._records.read(key)):
             return
         with self._records.lock(key):
             record = self._records.read(key)
-            if not _is_told(record):
+            if not self._is_told(record):
                 tell()
                 if record is not None:
                     self._records.write(key, {**record, "told": True})
+
+    def _is_told(self, record: Record | None) -> bool:
+        return record is not None and bool(record.get("told")) and record["run"] == self._session.run_id
 
     def known_key(self, container: RunningContainer) -> str | None:
         """Give the key of a container; None if it is not shared."""
@@ -230,11 +217,17 @@ class Shared:
         """Give a volume that all workers share."""
 
         def make() -> Volume:
+            if self._keeping is not None:
+                self._keeping.sweep()
             volume = self._session.surroundings.volume(spec, ScopeInstance(RUN, RUN, _never), alias)
-            self._records.write(key, {"name": volume.name})
+            self._records.write(key, {"kind": "volume", "name": volume.name, "used_at": time.time()})
+            if self._keeping is not None:
+                self._keeping.is_recorded("volume", volume.name)
             return volume
 
-        return self._records.once(key, adopt=self._volume, make=make)
+        volume = self._records.once(key, adopt=self._volume, make=make)
+        self._records.mark(used(key))
+        return volume
 
     def _volume(self, record: Record) -> Volume | None:
         name = record["name"]
@@ -246,12 +239,7 @@ class Shared:
 
 def names_recorded(directory: Path) -> set[str]:
     """Give the names of what the workers of a run share; reads what is in `directory` alone."""
-    if not directory.is_dir():
-        return set()
-    found: set[str] = set()
-    for record in Records(lambda: directory).all():
-        found.update(each["name"] for each in [record, *record.get("rooms", ())] if "name" in each)
-    return found
+    return names(Records(lambda: directory)) if directory.is_dir() else set()
 
 
 def _record(container: RunningContainer) -> Record:
@@ -266,25 +254,6 @@ def _record(container: RunningContainer) -> Record:
         "awaited": container.awaited,
         "told": False,
     }
-
-
-def _is_well(container: RunningContainer) -> bool:
-    """Tell whether a container that was kept is as it was when it was new: it runs, and is ready."""
-    try:
-        if container.status == "running" and container.health != "unhealthy":
-            container.await_ready()
-            return True
-    except DockerkitError:
-        pass
-    return False
-
-
-def _is_told(record: Record | None) -> bool:
-    return record is not None and bool(record.get("told"))
-
-
-def _gone(name: str) -> str:
-    return f"gone-{name}"
 
 
 def _never(_: object) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
+import time
 from typing import TYPE_CHECKING, Any
 
+from pytest_dockerkit._runtime.kept_records import used
 from pytest_dockerkit._runtime.networks import Network
 from pytest_dockerkit._runtime.scope import RUN, ScopeInstance
 from pytest_dockerkit._spec.network import INTERNAL, ISOLATED, NetworkSpec
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from pytest_dockerkit._runtime.handles import RunningContainer
+    from pytest_dockerkit._runtime.keeping import Keeping
     from pytest_dockerkit._runtime.records import Record, Records
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._runtime.starting import Wanted
@@ -28,10 +30,14 @@ class SharedNetworks:
         session: the worker's.
         records: what is recorded of them.
         key: gives the digest of what something is known by.
+        keeping: takes what runs before have kept; None where nothing is kept.
     """
 
-    def __init__(self, session: Session, records: Records, key: Callable[..., str]) -> None:
+    def __init__(
+        self, session: Session, records: Records, key: Callable[..., str], keeping: Keeping | None = None
+    ) -> None:
         self._session = session
+        self._keeping = keeping
         self._records = records
         self._key = key
         self._lock = threading.Lock()
@@ -39,13 +45,24 @@ class SharedNetworks:
         self._known: dict[str, SharedNetwork] = {}
         self._views: dict[str, NetworkView] = {}
 
-    def network(self, key: str, spec: NetworkSpec, alias: str) -> Network:
-        """Give a network that all workers share."""
-        network = self._records.once(
-            key,
-            adopt=lambda record: self._adopted(record["name"]),
-            make=lambda: self._made(spec, alias, partial(self._records.write, key)),
-        )
+    def network(self, key: str, spec: NetworkSpec, alias: str, place: str = "") -> Network:
+        """Give a network that all workers share.
+
+        Args:
+            key: what it is known by.
+            spec: what is wanted.
+            alias: a word that its name on the engine has in it.
+            place: where the fixture stands that it is for.
+        """
+
+        def make() -> SharedNetwork:
+            if self._keeping is not None:
+                self._keeping.make_way_for_network(key, place)
+            about = {"kind": "network", "place": place, "used_at": time.time()}
+            return self._made(spec, alias, lambda made: self._records.write(key, {**made, **about}))
+
+        network = self._records.once(key, adopt=lambda record: self._adopted(record["name"]), make=make)
+        self._records.mark(used(key))
         network.spec = spec
         return network
 
@@ -129,6 +146,8 @@ class SharedNetworks:
     def _made(self, spec: NetworkSpec, alias: str, record: Callable[[Record], object]) -> SharedNetwork:
         made = self._session.surroundings.network(spec, ScopeInstance(RUN, RUN, _never), alias)
         record({"name": made.name})
+        if self._keeping is not None:
+            self._keeping.is_recorded("network", made.name)
         with self._lock:
             return self._known.setdefault(made.name, SharedNetwork.of(made, self._records))
 
