@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_dockerkit import probes
-    from pytest_dockerkit._engine.base import Builder, BuildRequest, EngineFacts, Progress
+    from pytest_dockerkit._engine.base import Builder, EngineFacts, Progress
+    from pytest_dockerkit._engine.build_request import BuildRequest
     from pytest_dockerkit._poll import Look
     from pytest_dockerkit._runtime.files import FileInfo
     from pytest_dockerkit._runtime.handles import RunningContainer
-    from pytest_dockerkit._runtime.images import Image, ImageConfig
+    from pytest_dockerkit._runtime.image_config import ImageConfig
+    from pytest_dockerkit._runtime.images import Image
     from pytest_dockerkit._runtime.kit import Kit
     from pytest_dockerkit._runtime.networks import Network, Volume
     from pytest_dockerkit._runtime.results import ExecResult, Limits, RunResult, Stats
@@ -134,7 +136,7 @@ _HOMES = {
     "SpecError": "errors",
     "TeardownError": "errors",
     "UnhealthyError": "errors",
-    "BuildRequest": "_engine.base",
+    "BuildRequest": "_engine.build_request",
     "Builder": "_engine.base",
     "EngineFacts": "_engine.base",
     "Progress": "_engine.base",
@@ -142,7 +144,7 @@ _HOMES = {
     "FileInfo": "_runtime.files",
     "HealthCheck": "_spec.healthcheck",
     "Image": "_runtime.images",
-    "ImageConfig": "_runtime.images",
+    "ImageConfig": "_runtime.image_config",
     "ImageSpec": "_spec.image",
     "Kit": "_runtime.kit",
     "Limits": "_runtime.results",

@@ -172,6 +172,13 @@ def _run(request: pytest.FixtureRequest, item: pytest.Item, wanted: ContainerReq
     return container
 
 
+def running_of(item: pytest.Item, wanted: ContainerRequest) -> list[tuple[ContainerRequest, Any]]:
+    """Give the containers of a request's name and scope that run already, or the errors in their place."""
+    node = scope_node(item, wanted.scope)
+    shared = item.config.stash.get(_RUNNING, {}).get((wanted.scope, node.nodeid), [])
+    return [(other, made) for other, made in shared if other.name == wanted.name]
+
+
 def group_of(item: pytest.Item, wanted: ContainerRequest) -> object:
     """Tell which containers of one scope share a network: those that one test asks for together.
 

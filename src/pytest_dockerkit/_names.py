@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
+import os
 import re
-import secrets
-import unicodedata
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit.errors import SpecError
@@ -20,21 +18,25 @@ FINGERPRINT_LABEL = "pytest.dockerkit.fingerprint"
 
 #: What Docker's embedded DNS answers for and its API takes as a part of a name.
 #: Source: moby, daemon/names/names.go, RestrictedNameChars; one character more than a host name has: "_".
-_ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_ALIAS = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 
 
 def new_run_id() -> str:
     """Give a run its id: 12 hex digits, alike for all its processes."""
-    return secrets.token_hex(6)
+    # Not `secrets`, which brings along hashes and random numbers of other kinds; it asks the same source.
+    return os.urandom(6).hex()
 
 
 def object_name(run_id: str, alias: str) -> str:
     """Choose the name of a new container, network or volume; no two are alike."""
-    return f"dockerkit-{run_id}-{alias}-{secrets.token_hex(3)}"
+    return f"dockerkit-{run_id}-{alias}-{os.urandom(3).hex()}"
 
 
 def slug(text: str) -> str:
     """Make a text fit to be an alias or a part of an image name: lower case, ASCII, no spaces."""
+    # Its table is 1 MB, and in many runs no text has to be made fit.
+    import unicodedata
+
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")[:40].strip("-") or "image"
 
@@ -45,7 +47,7 @@ def check_alias(field: str, value: object) -> str:
     Raises:
         SpecError: it cannot be a DNS name.
     """
-    if isinstance(value, str) and _ALIAS.fullmatch(value):
+    if isinstance(value, str) and re.fullmatch(_ALIAS, value):
         return value
     if not isinstance(value, str):
         raise SpecError(f"{field}= must be a text", saw=f"{field}={value!r}", mend=f'{field}="db"')
@@ -58,6 +60,9 @@ def check_alias(field: str, value: object) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Give the known word that was probably meant, if any is like it."""
+    # Where a word is wrong: in runs without one it would be a tenth of what importing us costs.
+    import difflib
+
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
 
 

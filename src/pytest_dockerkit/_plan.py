@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import graphlib
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._names import did_you_mean
@@ -10,7 +9,7 @@ from pytest_dockerkit._spec.marker import SCOPES
 from pytest_dockerkit.errors import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from pytest_dockerkit._spec.marker import ContainerRequest
 
@@ -31,14 +30,8 @@ def in_order(requests: Iterable[ContainerRequest], fixtures: Collection[str] = (
         for need in request.needs:
             _check_need(request, need, by_name, fixtures)
         graph[request.name] = [need for need in request.needs if need in by_name]
-    try:
-        graphlib.TopologicalSorter(graph).prepare()
-    except graphlib.CycleError as failure:
-        raise SpecError(
-            "containers depend on each other in a circle",
-            saw=" → ".join(reversed(failure.args[1])),
-            mend="drop one of the depends_on=",
-        ) from None
+    if any(graph.values()):
+        _check_circles(graph)
     # Not static_order(): that puts everything that depends on nothing before all that does.
     ordered: dict[str, ContainerRequest] = {}
 
@@ -52,6 +45,19 @@ def in_order(requests: Iterable[ContainerRequest], fixtures: Collection[str] = (
     for name in graph:
         put(name)
     return list(ordered.values())
+
+
+def _check_circles(graph: Mapping[str, Sequence[str]]) -> None:
+    import graphlib
+
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as failure:
+        raise SpecError(
+            "containers depend on each other in a circle",
+            saw=" → ".join(reversed(failure.args[1])),
+            mend="drop one of the depends_on=",
+        ) from None
 
 
 def _by_name(requests: Iterable[ContainerRequest]) -> dict[str, ContainerRequest]:

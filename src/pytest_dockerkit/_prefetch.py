@@ -125,7 +125,7 @@ class Prefetch:
             return
         for each in self._to_come(item):
             if is_ours(each) and will_run(each):
-                self._plan.begin(each, _SCOPES)
+                self._plan.begin(each, _SCOPES, now=item)
                 self._begun = max(self._begun, self._places.get(each, 0) + 1)
 
     def _to_come(self, item: pytest.Item) -> Sequence[pytest.Item]:

@@ -6,9 +6,10 @@ import re
 
 from pytest_dockerkit.errors import SpecError
 
-_SIZE = re.compile(r"\s*(\d{1,19}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b)?\s*", re.IGNORECASE | re.ASCII)
+# Texts, as `re` compiles them where they are first used: most sizes and durations are numbers.
+_SIZE = r"\s*(\d{1,19}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b)?\s*"
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-_PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|us|h|m|s)", re.ASCII)
+_PARTS = r"(\d+(?:\.\d+)?)(ms|us|h|m|s)"
 
 #: The engine counts bytes, and the nanoseconds of durations, in 64 bits.
 #: Source: Engine API, HostConfig.Memory and HealthConfig.Interval, int64.
@@ -27,7 +28,7 @@ def parse_size(field: str, value: object) -> int:
     size: int | None = None
     if isinstance(value, int) and not isinstance(value, bool):
         size = value
-    elif isinstance(value, str) and (match := _SIZE.fullmatch(value)):
+    elif isinstance(value, str) and (match := re.fullmatch(_SIZE, value, re.IGNORECASE | re.ASCII)):
         power: int = 1024 ** _POWERS[match[2].lower()]
         size = int(match[1]) * power if match[1].isdecimal() else int(float(match[1]) * power)
     if size is not None and 0 <= size <= _MOST:
@@ -50,7 +51,7 @@ def parse_seconds(field: str, value: object) -> float:
         seconds = value
     elif isinstance(value, str):
         text = value.strip().lower()
-        parts = _PARTS.findall(text)
+        parts = re.findall(_PARTS, text, re.ASCII)
         if parts and "".join(number + unit for number, unit in parts) == text:
             seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
         elif re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks
 
@@ -23,10 +24,11 @@ from pytest_dockerkit._markers import (
     group_of,
     refs_of,
     requests_of,
+    running_of,
     scope_node,
     with_values,
 )
-from pytest_dockerkit._runtime.ahead import slot_of
+from pytest_dockerkit._runtime.ahead import Errand, slot_of
 from pytest_dockerkit._runtime.scope import ScopeInstance
 from pytest_dockerkit._runtime.starting import Wanted
 from pytest_dockerkit._spec.marker import SCOPES
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_dockerkit._runtime.ahead import Ahead, Errand, Slot
+    from pytest_dockerkit._runtime.ahead import Ahead, Slot
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._spec.container import ContainerSpec
     from pytest_dockerkit._spec.marker import ContainerRequest
@@ -55,16 +57,19 @@ class Plan:
         self._fixtures: dict[tuple[object, ...], Errand | None] = {}
         self._markers: dict[tuple[object, ...], list[tuple[ContainerRequest, Errand]]] = {}
 
-    def begin(self, item: pytest.Item, scopes: Collection[str], *, by_any: bool = False) -> None:
+    def begin(
+        self, item: pytest.Item, scopes: Collection[str], *, now: pytest.Item | None = None, by_any: bool = False
+    ) -> None:
         """Begin what one test wants of some scopes; of the others its images alone.
 
         Args:
             item: the test.
             scopes: of which.
+            now: the test that runs.
             by_any: whether it may be another worker of xdist that runs it; then what each has for itself waits.
         """
         try:
-            test = Test(item, scopes, by_any=by_any)
+            test = Test(item, scopes, now=now, by_any=by_any)
             for name in test.names:
                 self._fixture(test, name)
             for request in test.requests:
@@ -84,6 +89,9 @@ class Plan:
         place = _Place(name, found[-1].scope, scope_key(test.item, found[-1].scope), chosen=test.params.get(name))
         key = (place.key, name, factory, id(place.chosen))
         if self._fixtures.get(key) is None:
+            if place.scope in test.scopes_of_now and found[-1].cached_result is not None:
+                # A test has asked for it already.
+                return _there(found[-1].cached_result[0])
             self._fixtures[key] = self._begin_fixture(test, factory, place)
         return self._fixtures[key]
 
@@ -118,6 +126,10 @@ class Plan:
         for other, made in begun:
             if other == request:
                 return made
+        running = running_of(test.item, request)
+        if running:
+            # A test has asked for it already, or for another of that name.
+            return next((_there(made) for other, made in running if other == request), None)
         marked = {each.name: each for each in test.requests}
         needs = {
             need: self._marker(test, marked[need]) if need in marked else self._fixture(test, need)
@@ -168,8 +180,7 @@ class Plan:
         return self._ahead.container(slot_of(first), make)
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(NamedTuple):
     """Where something is asked for.
 
     Attributes:
@@ -190,8 +201,17 @@ class _Place:
 class Test:
     """One test, as far as it is known before it runs."""
 
-    def __init__(self, item: pytest.Item, scopes: Collection[str] = (), *, by_any: bool = False) -> None:
+    def __init__(
+        self,
+        item: pytest.Item,
+        scopes: Collection[str] = (),
+        *,
+        now: pytest.Item | None = None,
+        by_any: bool = False,
+    ) -> None:
         self.item = item
+        #: The scopes that the test that runs now stands in as well.
+        self.scopes_of_now = [each for each in SCOPES if now and scope_key(item, each) == scope_key(now, each)]
         self._scopes = scopes
         self._by_any = by_any
         names: Sequence[str] = getattr(item, "fixturenames", ())
@@ -298,6 +318,15 @@ def will_run(item: pytest.Item) -> bool:
         return evaluate_skip_marks(item) is None and not not_run
     except Exception:  # noqa: BLE001  - a condition of the user's; pytest tells of it when the test's turn comes
         return False
+
+
+def _there(value: object) -> Errand | None:
+    """Stand for what is there already; None for what could not be had."""
+    if value is None or isinstance(value, BaseException):
+        return None
+    outcome: Future[object] = Future()
+    outcome.set_result(value)
+    return Errand((), outcome)
 
 
 def _nothing(_: object) -> None:

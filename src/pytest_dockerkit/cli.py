@@ -1,4 +1,4 @@
-"""The command line `dockerkit`: what a CI job does with images before, and beside, the tests."""
+"""The command line `dockerkit`: what is done with images beside the tests, and with what these leave."""
 
 from __future__ import annotations
 
@@ -70,13 +70,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(prog="dockerkit", description="Images for tests with pytest-dockerkit.")
+    parser = _Parser(prog="dockerkit", description="Images for tests with pytest-dockerkit, and what tests leave.")
     parser.add_argument("--version", action="store_true", help="show the version")
     _add_place(parser)
     commands = parser.add_subparsers(title="commands", metavar="command", parser_class=_Parser)
     known = {
         "build": _add_build(commands),
         "lock": _add_lock(commands),
+        "prune": _add_prune(commands),
         "help": commands.add_parser("help", help="show what a command does"),
     }
     known["help"].add_argument("about", nargs="?", metavar="command", choices=[*known])
@@ -157,6 +158,23 @@ def _add_lock(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _add_prune(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "prune",
+        help="remove what runs have left on the engine",
+        description="Removes the containers, networks and volumes that pytest --dockerkit-reuse keeps for the next "
+        "run, of all of your projects. What a run uses at the moment stays.",
+    )
+    parser.set_defaults(command=_prune, named="prune")
+    _add_place(parser)
+    parser.add_argument("--dry-run", action="store_true", help="remove nothing; show what would be")
+    parser.add_argument(
+        "--older-than", metavar="TIME", default="0s", help="only what was not used for so long, such as 2h"
+    )
+    _add_settings(parser, "host", "context")
+    return parser
+
+
 def _dest(name: str) -> str:
     return f"dockerkit_{name.replace('-', '_')}"
 
@@ -187,6 +205,14 @@ def _lock(arguments: argparse.Namespace) -> int:
     from pytest_dockerkit import _commands
 
     return _commands.lock(_commands.configured(arguments), arguments.paths, check=arguments.check)
+
+
+def _prune(arguments: argparse.Namespace) -> int:
+    from pytest_dockerkit import _commands, _prune
+    from pytest_dockerkit._units import parse_seconds
+
+    older_than_s = parse_seconds("--older-than", arguments.older_than)
+    return _prune.prune(_commands.configured(arguments), dry_run=arguments.dry_run, older_than_s=older_than_s)
 
 
 def _end(why: object, code: int) -> int:

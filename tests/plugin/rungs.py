@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock
 
 from pytest_dockerkit import ImageSpec, Progress, Secret
-from pytest_dockerkit._engine.base import BuildRequest
+from pytest_dockerkit._engine.build_request import BuildRequest
 from pytest_dockerkit._engine.context import read_context
 from pytest_dockerkit._engine.daemon import Daemon
 from pytest_dockerkit._spec.settled import BaseFacts

@@ -214,6 +214,34 @@ def test_each_container_is_made_once(suite: Suite, prefetch: str) -> None:
     assert made(suite, "container") == 9
 
 
+def test_what_the_first_test_of_a_scope_has_made_is_not_made_again(suite: Suite, prefetch: str) -> None:
+    """Nothing could be made ahead of the first test; what it has made is there for the next."""
+    outcome = suite.run(
+        f"""
+        import pytest
+        from pytest_dockerkit import container_fixture, network_fixture, volume_fixture
+
+        net = network_fixture(scope="module")
+        data = volume_fixture(scope="module")
+        db = container_fixture("busybox:stable", network=net, volumes={{"/data": data}}, scope="module", {STAYS})
+        cache = container_fixture("busybox:stable", scope="module", {STAYS})
+
+        @pytest.mark.container("busybox:stable", name="marked", scope="module", {STAYS})
+        @pytest.mark.parametrize("number", range(3))
+        def test_it(container, db, number): pass
+
+        @pytest.mark.parametrize("number", range(2))
+        def test_cache(cache, number): pass
+        """,
+        prefetch,
+        conftest=KEEP_LEDGER,
+    )
+    outcome.ended(passed=5)
+    assert sorted(outcome.names) == ["cache", "db", "marked"]
+    assert made(suite, "container") == 3
+    assert made(suite, "volume") == 1
+
+
 def test_a_failure_in_the_background_is_that_of_the_tests_that_need_it(suite: Suite, prefetch: str) -> None:
     outcome = suite.run(
         f"""

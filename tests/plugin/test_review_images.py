@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     import docker
 
-    from pytest_dockerkit._engine.base import Builder, BuildRequest
+    from pytest_dockerkit._engine.base import Builder
+    from pytest_dockerkit._engine.build_request import BuildRequest
 
 BASE = "busybox:stable"
 

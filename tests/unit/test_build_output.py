@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_dockerkit import CapabilityError, Progress
-from pytest_dockerkit._engine.base import BuildRequest
+from pytest_dockerkit._engine.build_request import BuildRequest
 from pytest_dockerkit._engine.builders.failure import Failure, cleaned, failed, last_lines
 from pytest_dockerkit._engine.builders.places import Place, place_of_line, place_of_number, place_of_step
 from pytest_dockerkit._engine.builders.plain import Plain

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_dockerkit import CapabilityError, EngineError, Secret
-from pytest_dockerkit._engine.base import BuildRequest, EngineFacts
+from pytest_dockerkit._engine.base import EngineFacts
+from pytest_dockerkit._engine.build_request import BuildRequest
 from pytest_dockerkit._engine.builders import Ladder, build_with, needs, tools
 from pytest_dockerkit._engine.builders.command import NotUsableError
 from pytest_dockerkit._engine.builders.hiding import hidden

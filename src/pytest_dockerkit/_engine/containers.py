@@ -41,7 +41,7 @@ _STOP_S = 10
 #: How long the engine may take to note that a command has ended whose output has, in seconds.
 _NOTED_S = 5.0
 
-_REPLACES = re.compile(r'cannot overwrite (?P<kind>directory|non-directory) \\?"(?P<path>[^"\\]+)\\?"')
+_REPLACES = r'cannot overwrite (?P<kind>directory|non-directory) \\?"(?P<path>[^"\\]+)\\?"'
 
 
 class Containers:
@@ -207,7 +207,7 @@ class Containers:
             answer = self._wire.call("PUT", path_of("containers", container, "archive"), query=query, body=packed)
             if answer.status < 400:
                 return
-            if kept := _REPLACES.search(answer.message):
+            if kept := re.search(_REPLACES, answer.message):
                 # Engines from 25 name the path as it is in the archive, older ones the whole.
                 raise _would_replace(kept["kind"], posixpath.join(directory, kept["path"]))
             raise AnswerError(answer.status, answer.message)
@@ -220,7 +220,7 @@ class Containers:
             url = f"{api.base_url}/v{api.api_version}/containers/{container}/archive"
             # docker-py gives the pieces without a way to hang up before the last of them.
             with api.get(url, params={"path": path}, stream=True, timeout=CALL_TIMEOUT_S) as response:
-                if response.status_code == NOT_FOUND and not NO_CONTAINER.search(response.text):
+                if response.status_code == NOT_FOUND and not re.search(NO_CONTAINER, response.text):
                     yield None
                 else:
                     _check(response)

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.base import tell_nobody
-from pytest_dockerkit._engine.registry import asking, follow
 from pytest_dockerkit._engine.removing import remove_image
 from pytest_dockerkit._engine.translate import NotOnEngineError, translated
 from pytest_dockerkit._engine.wire import ask, path_of
@@ -59,6 +58,9 @@ class Images:
         Raises:
             RefusedError: the registry does not give it.
         """
+        # Here and below: what an image needs that is on the engine is imported without it.
+        from pytest_dockerkit._engine.registry import asking, follow
+
         repository, tag = _split(reference)
         with asking(f"pull {reference}"):
             follow(self._client.api.pull(repository, tag=tag, platform=platform, stream=True, decode=True), tell)
@@ -69,6 +71,8 @@ class Images:
         Raises:
             RefusedError: the registry does not take it.
         """
+        from pytest_dockerkit._engine.registry import asking, follow
+
         repository, tag = _split(name)
         with asking(f"push {name}"):
             follow(self._client.api.push(repository, tag=tag, stream=True, decode=True), tell)
@@ -79,6 +83,8 @@ class Images:
         Raises:
             RefusedError: the registry does not have it.
         """
+        from pytest_dockerkit._engine.registry import asking
+
         with asking(f"ask for the digest of {reference}"):
             found = self._client.api.inspect_distribution(reference)  # type: ignore[no-untyped-call]
             return str(found["Descriptor"]["digest"])

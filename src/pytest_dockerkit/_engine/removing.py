@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_dockerkit._engine.wire import Query, Wire
 
 #: How engines say that a container is on its way out.
-_BEING_REMOVED = re.compile(r"removal of container \S+ is already in progress")
+_BEING_REMOVED = r"removal of container \S+ is already in progress"
 
 
 def wire_by(directions: Mapping[str, Any]) -> Wire:
@@ -58,7 +58,7 @@ def remove_container(wire: Wire, name: str) -> bool:
         return _delete(wire, "container", name, {"force": 1, "v": 1})
     except ConflictError as conflict:
         # Somebody else removes it, or the engine itself has not ended with it.
-        if not _BEING_REMOVED.search(conflict.saw) or not _has_gone(wire, name):
+        if not re.search(_BEING_REMOVED, conflict.saw) or not _has_gone(wire, name):
             raise
         return True
 

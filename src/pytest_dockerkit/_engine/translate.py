@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["NOT_FOUND", "NO_CONTAINER", "ConflictError", "NotOnEngineError", "of_client", "refusal", "translated"]
 
 #: How engines say that a host port is in use: Docker's allocator, the kernel, and both since Docker 28.
-_PORT_TAKEN = re.compile(
+_PORT_TAKEN = (
     r"Bind for (\S+) failed: port is already allocated"
     r"|listen \w+ (\S+): bind: address already"
     r"|bind host port(?: for)? (\S+?:\d+)\S*: (?:address already in use|port is already allocated)"
 )
-_NO_PROGRAM = re.compile(r'exec: \\?"(?P<program>[^"\\]+)\\?": (?P<why>[^:]+)')
+_NO_PROGRAM = r'exec: \\?"(?P<program>[^"\\]+)\\?": (?P<why>[^:]+)'
 NOT_FOUND = 404
-NO_CONTAINER = re.compile(r"No such container: (?P<name>[^\s:]+)")
+NO_CONTAINER = r"No such container: (?P<name>[^\s:]+)"
 
 #: Whose exceptions docker-py lets out: its own, and those of what it is made of.
 _OF_CLIENT = frozenset({"docker", "requests", "urllib3", "http"})
@@ -73,19 +73,19 @@ def of_client(failure: Exception) -> bool:
 def refusal(doing: str, answer: AnswerError, mend: str = "") -> EngineError | ContainerError:
     """Make our error out of the engine's answer."""
     said = answer.said.strip()
-    if taken := _PORT_TAKEN.search(said):
+    if taken := re.search(_PORT_TAKEN, said):
         return PortTakenError(
             f"the host port {taken[1] or taken[2] or taken[3]} is taken",
             saw=said,
             mend="free it, or name only the container's port (ports=[80]) and let the engine choose a free one",
         )
-    if missing := _NO_PROGRAM.search(said):
+    if missing := re.search(_NO_PROGRAM, said):
         return ContainerError(
             f"the container's program {missing['program']!r} cannot be run",
             saw=said,
             mend="correct command= or entrypoint=; it has to be in the image, and in its PATH or absolute",
         )
-    if answer.status == NOT_FOUND and (gone := NO_CONTAINER.search(said)):
+    if answer.status == NOT_FOUND and (gone := re.search(NO_CONTAINER, said)):
         return ContainerRemovedError(
             f"container {gone['name']!r} was removed",
             saw=gone[0],

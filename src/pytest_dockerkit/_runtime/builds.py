@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_dockerkit._engine.base import BuildRequest
+from pytest_dockerkit._engine.build_request import BuildRequest
 from pytest_dockerkit._engine.context import ContextMovedError, fingerprint, read_context
 from pytest_dockerkit._engine.hashes import FileHashes
 from pytest_dockerkit._names import FINGERPRINT_LABEL, slug

@@ -6,7 +6,6 @@ import posixpath
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from pytest_dockerkit._runtime import files
 from pytest_dockerkit._runtime.known import KnownContainer, by_alias
 from pytest_dockerkit._runtime.transfer import put_files
 from pytest_dockerkit._spec import checks
@@ -14,6 +13,8 @@ from pytest_dockerkit.errors import ContainerFileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pytest_dockerkit._runtime.files import FileInfo
 
 
 class ContainerFiles(KnownContainer):
@@ -100,9 +101,14 @@ class ContainerFiles(KnownContainer):
                 raise ContainerFileError(
                     f"{source} cannot be copied out", saw="it does not exist", mend="correct the path"
                 )
+            # Here and below: reading and writing archives takes 3 ms to import.
+            from pytest_dockerkit._runtime import files
+
             return files.unpack(pieces, Path(target), posixpath.basename(posixpath.normpath(source)) or "root")
 
-    def _file(self, path: str) -> files.FileInfo:
+    def _file(self, path: str) -> FileInfo:
+        from pytest_dockerkit._runtime import files
+
         with self._engine.containers.get(self.id, path) as pieces:
             return files.FileInfo(path, exists=False) if pieces is None else files.first_file(pieces, path)
 

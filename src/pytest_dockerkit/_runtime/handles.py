@@ -16,7 +16,6 @@ from pytest_dockerkit._runtime.container_files import ContainerFiles
 from pytest_dockerkit._runtime.health import HealthWatch
 from pytest_dockerkit._runtime.known import by_alias
 from pytest_dockerkit._runtime.log_watch import after
-from pytest_dockerkit._runtime.results import ExecResult, Sight, Stats, cpu_percent
 from pytest_dockerkit._runtime.scope import end_all
 from pytest_dockerkit._spec import checks
 from pytest_dockerkit._units import parse_seconds, show_seconds
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pytest_dockerkit._runtime.networks import Network
+    from pytest_dockerkit._runtime.results import ExecResult, Sight, Stats
     from pytest_dockerkit._spec.probe import Probe
 
 #: How many last lines of each container a failing test shows.
@@ -105,6 +105,9 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
                 saw=f"{list(argv)}",
                 mend="raise timeout=, or find out what it waits for",
             ) from None
+        # Here and below: 3 ms with all that can be measured, and many tests do not.
+        from pytest_dockerkit._runtime.results import ExecResult
+
         result = ExecResult(code, stdout, stderr)
         if check and code != 0:
             raise ExecError(
@@ -257,6 +260,8 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
     @by_alias
     def stats(self) -> Stats:
         """Measure what it uses; takes about a second, which the engine measures over."""
+        from pytest_dockerkit._runtime.results import Stats, cpu_percent
+
         measured = self._engine.containers.stats(self.id)
         memory = measured.get("memory_stats") or {}
         cache = memory.get("stats") or {}
@@ -302,6 +307,8 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
         Args:
             since: lines from this time on, in seconds since the epoch.
         """
+        from pytest_dockerkit._runtime.results import Sight
+
         return Sight(self.state(), self.health, self.logs(since=since, tail=REPORTED_LINES).rstrip())
 
     def is_alive(self) -> bool:

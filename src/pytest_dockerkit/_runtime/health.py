@@ -41,8 +41,9 @@ _LOOPS = 3
 #: The pause between two runs: a twentieth of what was waited already, but within these bounds, in seconds.
 _PART = 0.05
 _LEAST_S, _MOST_S = 0.02, 0.1
-#: A command that takes its time gets as long a pause, up to this many seconds: it takes from what it waits for.
-_LONGEST_S = 1.0
+#: A command that takes its time gets as long a pause, up to this many seconds: it takes from what it waits for. On a
+#: busy machine each seems to.
+_LONGEST_S = 0.25
 
 
 @dataclass

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import posixpath
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._names import FINGERPRINT_LABEL
-from pytest_dockerkit._runtime import files
 from pytest_dockerkit._spec import checks
 from pytest_dockerkit._spec.container import ContainerSpec
 from pytest_dockerkit._spec.refs import ImageHandle
@@ -18,39 +16,10 @@ from pytest_dockerkit._values import FrozenMapping
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from pytest_dockerkit._runtime.files import FileInfo
+    from pytest_dockerkit._runtime.image_config import ImageConfig
     from pytest_dockerkit._runtime.results import RunResult
     from pytest_dockerkit._runtime.session import Session
-
-
-@dataclass(frozen=True)
-class ImageConfig:
-    """What an image says of how it is to be run.
-
-    Attributes:
-        user: who runs it; empty is root.
-        env: its environment.
-        entrypoint: its entrypoint.
-        cmd: its command.
-        workdir: its working directory.
-        exposed_ports: the ports that it says it serves, such as "80/tcp".
-        labels: its labels.
-        healthcheck: its health check in Docker's own form, such as ("CMD", "healthcheck"); None without one.
-        volumes: the paths that it declares as volumes.
-        stop_signal: the signal that asks it to stop; None is SIGTERM.
-        onbuild: the instructions that run in a build that stands on it.
-    """
-
-    user: str
-    env: Mapping[str, str]
-    entrypoint: tuple[str, ...]
-    cmd: tuple[str, ...]
-    workdir: str
-    exposed_ports: tuple[str, ...]
-    labels: Mapping[str, str]
-    healthcheck: tuple[str, ...] | None
-    volumes: tuple[str, ...]
-    stop_signal: str | None
-    onbuild: tuple[str, ...] = ()
 
 
 class Image(ImageHandle):
@@ -113,6 +82,8 @@ class Image(ImageHandle):
     @cached_property
     def config(self) -> ImageConfig:
         """What it says of how it is to be run."""
+        from pytest_dockerkit._runtime.image_config import ImageConfig
+
         said = self._facts.get("Config") or {}
         check = (said.get("Healthcheck") or {}).get("Test")
         pairs = (each.partition("=") for each in said.get("Env") or ())
@@ -144,7 +115,7 @@ class Image(ImageHandle):
         """
         return self._session.run_once(self, command, fields)
 
-    def file(self, path: str) -> files.FileInfo:
+    def file(self, path: str) -> FileInfo:
         """Look at a path in it; no program of the image is run.
 
         A symbolic link is not followed: `link_target` says where it leads.
@@ -152,12 +123,15 @@ class Image(ImageHandle):
         Raises:
             SpecError: the path is not absolute.
         """
+        # Here and below: reading archives takes 3 ms to import.
+        from pytest_dockerkit._runtime import files
+
         checks.container_path("path", path)
         with self._opened() as container, self._session.engine.containers.get(container, path) as pieces:
             found = files.FileInfo(path, exists=False) if pieces is None else files.first_file(pieces, path)
         return files.FileInfo(path, exists=False) if _of_the_engine(found) else found
 
-    def files(self, pattern: str) -> list[files.FileInfo]:
+    def files(self, pattern: str) -> list[FileInfo]:
         """Look at all paths in it that match a pattern; no program of the image is run.
 
         Args:
@@ -166,6 +140,8 @@ class Image(ImageHandle):
         Raises:
             SpecError: the pattern is not absolute.
         """
+        from pytest_dockerkit._runtime import files
+
         checks.container_path("pattern", pattern)
         fixed = _fixed_part(pattern)
         with self._opened() as container, self._session.engine.containers.get(container, fixed) as pieces:
@@ -185,7 +161,7 @@ class Image(ImageHandle):
         return f"<Image {self.title} {self.id.removeprefix('sha256:')[:12]}>"
 
 
-def _of_the_engine(info: files.FileInfo) -> bool:
+def _of_the_engine(info: FileInfo) -> bool:
     """Tell whether the engine has put a file into the container that an image is looked at in.
 
     An image's own file of such a name counts unless it is empty too, as in images without any they are.

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from contextlib import nullcontext, suppress
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._names import KEPT_LABEL, RUN_LABEL
@@ -38,10 +39,12 @@ class Keeping:
         session: the process's.
         records: what is recorded of what is kept.
         directory: where.
+        key: gives the digest of what something is known by: specs may have passwords in them.
     """
 
-    def __init__(self, session: Session, records: Records, directory: Path) -> None:
+    def __init__(self, session: Session, records: Records, directory: Path, key: Callable[..., str]) -> None:
         self._session = session
+        self._key = key
         self._records = records
         self._label = directory.name
         self._lock = threading.Lock()
@@ -105,13 +108,14 @@ class Keeping:
         self.sweep()
         ports = _host_ports(spec)
         names = {wanted.alias, *spec.aliases}
+        group = self._key("group", wanted.group)
         for other, record in list(self._records.items()):
             if "alias" not in record or record["run"] == self._session.run_id:
                 continue
             same_place = (record["alias"], record["place"]) == (wanted.alias, wanted.place)
             # A fixture's params may have the same name: each has a network of its own.
             same_fixture = _fixture_of(record["place"]) == _fixture_of(wanted.place)
-            same_names = not same_fixture and record["group"] == repr(wanted.group) and names & {*record["names"]}
+            same_names = not same_fixture and record["group"] == group and names & {*record["names"]}
             if not (same_place or same_names or ports & {*record["host_ports"]}):
                 continue
             if other == key:
@@ -137,11 +141,16 @@ class Keeping:
                     with suppress(DockerkitError):
                         undo(self._session.engine, each.kind, each.name)
 
-    def make_way_for_network(self, key: str, place: str) -> None:
-        """Remove the network that was in a place before, with another spec: it may have the same addresses."""
+    def make_way_for_network(self, key: str, place: str, subnet: str | None) -> None:
+        """Remove the network that was in a place before, with another spec, and those that have its addresses.
+
+        What stands in them finds itself cut off, and is made anew when its turn comes.
+        """
         self.sweep()
         for other, record in list(self._records.items()):
-            if other != key and place and record.get("kind") == "network" and record.get("place") == place:
+            if other == key or record.get("kind") != "network" or self._records.is_marked(kept_records.used(other)):
+                continue
+            if (place and record["place"] == place) or _overlap(record["subnet"], subnet):
                 self._session.ledger.adopt("network", record["name"])
                 self._session.remove("network", record["name"])
                 self._records.delete(other)
@@ -152,7 +161,7 @@ class Keeping:
         return {
             "alias": wanted.alias,
             "place": wanted.place,
-            "group": repr(wanted.group),
+            "group": self._key("group", wanted.group),
             "names": [wanted.alias, *container.spec.aliases],
             "host_ports": sorted(_host_ports(container.spec)),
             "stands_on": self._stands_on(wanted),
@@ -172,7 +181,7 @@ class Keeping:
         if not needs:
             return {}
         found: dict[str, list[str]] = {each: [] for each in needs}
-        for _, record in self._records.items():
+        for record in self._records.all():
             if "alias" in record and record["run"] == self._session.run_id:
                 for name in needs:
                     if name == record["alias"] or _fixture_of(record["place"]).endswith(f"::{name}"):
@@ -201,6 +210,13 @@ def _is_well(container: RunningContainer, record: Record, means: Means) -> bool:
 
 def _fixture_of(place: str) -> str:
     return _PARAMS.sub("", place)
+
+
+def _overlap(one: str | None, other: str | None) -> bool:
+    if one is None or other is None:
+        return False
+    first, second = ip_network(one, strict=False), ip_network(other, strict=False)
+    return first.version == second.version and first.overlaps(second)
 
 
 def _host_ports(spec: ContainerSpec) -> set[str]:

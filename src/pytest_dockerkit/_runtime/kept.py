@@ -77,36 +77,41 @@ class Kept:
         self._lock.release()
 
 
-def expire(session: Session) -> None:
+def expire(session: Session) -> set[str]:
     """Put into a run's ledger what projects have kept for too long, so that it is removed with the rest.
 
     What other runs use now, or what is on another engine, stays.
+
+    Returns:
+        the names of that.
     """
     settings = session.settings
     mine = None if session.shared is None else session.shared.kept
     engine = None
+    gone: set[str] = set()
     for directory in directories(settings):
-        things = kept_records.things(directory)
-        if not things:
+        if not kept_records.things(directory):
             continue
         engine = engine or _engine(settings)
-        said = about(directory)
-        until = time.time() - float(said.get("lifetime_s", settings.reuse_lifetime_s))
-        if said.get("engine") != engine or not kept_records.outdated(things, until):
-            continue
         if directory == mine:
-            _expire(session, directory, until)
+            gone |= _expire(session, directory, engine)
         else:
             with unused(directory) as is_unused:
-                if is_unused:
-                    _expire(session, directory, until)
+                gone |= _expire(session, directory, engine) if is_unused else set()
+    return gone
 
 
-def _expire(session: Session, directory: Path, until: float) -> None:
-    gone = kept_records.outdated(kept_records.things(directory), until)
-    for thing in gone:
+def _expire(session: Session, directory: Path, engine: str) -> set[str]:
+    said = about(directory)
+    if said.get("engine") != engine:
+        return set()
+    until = time.time() - float(said.get("lifetime_s", session.settings.reuse_lifetime_s))
+    outdated = kept_records.outdated(kept_records.things(directory), until)
+    for thing in outdated:
         session.ledger.making(thing.kind, thing.name)
-    kept_records.forget(directory, {thing.name for thing in gone})
+    names = {thing.name for thing in outdated}
+    kept_records.forget(directory, names)
+    return names
 
 
 @contextmanager

@@ -64,20 +64,32 @@ def outdated(known: Iterable[Thing], until: float) -> list[Thing]:
     return [each for each in known if each.used_at < until and each.name not in needed]
 
 
+def last_used(known: Iterable[Thing]) -> dict[str, float]:
+    """Give when each thing was last used, by its name: a network also when a container was that stands in it."""
+    known = list(known)
+    used = {each.name: each.used_at for each in known}
+    for each in known:
+        for name in each.needs & used.keys():
+            used[name] = max(used[name], each.used_at)
+    return used
+
+
 def forget(directory: Path, names: Collection[str]) -> None:
     """Forget what has these names."""
     records = Records(lambda: directory)
     for key, record in _items(directory):
         if "rooms" in record:
             rooms = [room for room in record["rooms"] if room["name"] not in names]
-            if len(rooms) < len(record["rooms"]):
+            if not rooms:
+                records.delete(key)
+            elif len(rooms) < len(record["rooms"]):
                 records.write(key, {**record, "rooms": rooms})
         elif record.get("name") in names:
             records.delete(key)
     vacate(records, None)
 
 
-def settle(directory: Path, run_id: str | None) -> int:
+def settle(directory: Path, run_id: str | None) -> set[str]:
     """Put the records in order once a run has ended.
 
     What it used was used last now; what could not be made, or was removed, is forgotten.
@@ -87,17 +99,17 @@ def settle(directory: Path, run_id: str | None) -> int:
         run_id: the run's; None for one that was killed.
 
     Returns:
-        how many of the run's containers are kept.
+        the names of the run's containers that are kept.
     """
     records = Records(lambda: directory)
     now = time.time()
-    containers: dict[str, Record] = {}
+    containers: set[str] = set()
     for key, record in _items(directory):
         if "failed" in record or records.is_marked(gone(record.get("name", ""))):
             records.delete(key)
         elif "alias" in record and record["run"] == run_id:
             records.write(key, {**record, "used_at": now})
-            containers[key] = record
+            containers.add(record["name"])
         elif records.is_marked(used(key)) and "rooms" not in record:
             records.write(key, {**record, "used_at": now})
     vacate(records, None)
@@ -105,7 +117,7 @@ def settle(directory: Path, run_id: str | None) -> int:
         # Marks, locks of keys, what was half written: whoever could want one has ended.
         if path.suffix not in ("", ".json") and path.name != IN_USE:
             path.unlink(missing_ok=True)
-    return len(containers)
+    return containers
 
 
 def vacate(records: Records, keys: Collection[str] | None) -> None:

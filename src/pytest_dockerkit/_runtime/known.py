@@ -6,7 +6,6 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from pytest_dockerkit._runtime.health import HealthWatch
-from pytest_dockerkit._runtime.results import Limits, Sight
 from pytest_dockerkit._spec.refs import ContainerHandle
 from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import ContainerError, ContainerRemovedError
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.images import Image
     from pytest_dockerkit._runtime.log_watch import LogWatches
     from pytest_dockerkit._runtime.networks import Network
+    from pytest_dockerkit._runtime.results import Limits, Sight
     from pytest_dockerkit._spec.container import ContainerSpec
 
 _S = TypeVar("_S", bound="KnownContainer")
@@ -142,6 +142,9 @@ class KnownContainer(ContainerHandle):
     @property
     def limits(self) -> Limits:
         """The caps that the engine holds it to."""
+        # 3 ms with all that can be measured, and few tests do.
+        from pytest_dockerkit._runtime.results import Limits
+
         config = self.seen["HostConfig"]
         ulimits = {each["Name"]: (each["Soft"], each["Hard"]) for each in config.get("Ulimits") or ()}
         return Limits(

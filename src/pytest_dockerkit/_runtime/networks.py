@@ -78,6 +78,11 @@ class Network(NetworkHandle):
             self.is_gone()
 
     @property
+    def is_ours(self) -> bool:
+        """Whether the plugin has made it, and removes it."""
+        return self._remove is not None
+
+    @property
     def has_guests(self) -> bool:
         """Whether containers have joined it that were not started in it."""
         return bool(self._joined)

@@ -7,12 +7,11 @@ import threading
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from pytest_dockerkit._runtime.capacity import Capacity, Claim
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
+    from pytest_dockerkit._runtime.capacity import Capacity, Claim
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._spec.container import ContainerSpec
 
@@ -129,6 +128,9 @@ class Places:
         return self._bounds_containers or spec.memory_bytes is not None
 
     def _claim(self, spec: ContainerSpec, name: str, *, shared: bool = False) -> Claim:
+        # Here and below: it is imported where something is bounded.
+        from pytest_dockerkit._runtime.capacity import Claim
+
         return Claim(name, spec.memory_bytes, shared=shared)
 
     def _next(self) -> int:
@@ -139,6 +141,8 @@ class Places:
     def _all(self) -> Capacity:
         with self._lock:
             if self._capacity is None:
+                from pytest_dockerkit._runtime.capacity import Capacity
+
                 self._capacity = Capacity(
                     self._session.directory,
                     self._session.process,

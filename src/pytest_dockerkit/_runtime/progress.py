@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pytest_dockerkit._engine.base import Progress
-from pytest_dockerkit._engine.context_size import large_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -210,6 +209,9 @@ def note_context(session: Session, root: Path, members: Iterable[tuple[str, int]
         members: the path of each file that goes to the engine, and its size in bytes.
         ignore_file: the name of the file that keeps others out.
     """
+    # 2 ms, and many runs build nothing.
+    from pytest_dockerkit._engine.context_size import large_context
+
     large = large_context(members)
     if large is not None:
         session.note(LARGE_CONTEXT, str(root), told=large.told(root.name or str(root), ignore_file))

@@ -6,19 +6,15 @@ import hashlib
 import json
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_dockerkit._engine.images import is_for, platform_of
-from pytest_dockerkit._engine.registry import Kind
 from pytest_dockerkit._names import FINGERPRINT_LABEL, nearest, slug
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.kept_errors import keep_error, raise_kept
 from pytest_dockerkit._runtime.locks import image_lock
 from pytest_dockerkit._runtime.progress import note_image
-from pytest_dockerkit._runtime.registries import Refusals, Registries
-from pytest_dockerkit._spec import lockfile
 from pytest_dockerkit._spec.reference import HUB, is_id, parse
 from pytest_dockerkit.errors import ImageNotFoundError
 
@@ -27,16 +23,15 @@ if TYPE_CHECKING:
 
     from pytest_dockerkit._engine.base import Progress
     from pytest_dockerkit._engine.images import Images
+    from pytest_dockerkit._runtime.registries import Refusals, Registries
     from pytest_dockerkit._runtime.session import Session
+    from pytest_dockerkit._spec.lockfile import LockFile
 
 T = TypeVar("T")
 Facts = dict[str, Any]
 
 #: Of images for another platform than that of the image which has the name that they were asked for by.
 _PLATFORMS = "pytest-dockerkit-platform"
-
-#: Answers to which the image may have to come from elsewhere.
-_NOT_THERE = (Kind.MISSING, Kind.UNREACHABLE, Kind.OTHER)
 
 
 class Pulls:
@@ -48,11 +43,18 @@ class Pulls:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.registries = Registries(session)
         #: What was given last, by reference, pull policy and platform.
         self._given: dict[tuple[str, str, str | None], Image] = {}
         #: What "always" has pulled, by reference and platform.
         self._fresh: set[tuple[str, str | None]] = set()
+
+    @cached_property
+    def registries(self) -> Registries:
+        """Where they are pulled from."""
+        # Here and below: what speaks to registries takes 5 ms to import, and most images are on the engine.
+        from pytest_dockerkit._runtime.registries import Registries
+
+        return Registries(self._session)
 
     def get(self, reference: str, policy: str, platform: str | None) -> Image:
         """Give the image that a reference stands for at this moment; the same object while that is the same image.
@@ -151,6 +153,8 @@ class Pulls:
         self, beside: str, reference: str, platform: str | None, tell: Callable[[Progress], None]
     ) -> bool:
         """Pull it by its digest, so that no tag is moved; tells whether that went."""
+        from pytest_dockerkit._runtime.registries import Refusals
+
         try:
             digest = self.registries.digest(reference)
             name = self.registries.pull_digest(reference, digest, platform, tell)
@@ -180,7 +184,7 @@ class Pulls:
     # By a digest
 
     def _by_digest(self, reference: str, digest: str, policy: str, platform: str | None) -> Image:
-        exact = replace(parse(reference), digest=digest).short
+        exact = parse(reference)._replace(digest=digest).short
         if (found := self._with_digest(reference, digest, platform)) is not None:
             return found
         if policy == "never":
@@ -216,7 +220,9 @@ class Pulls:
         )
 
     @cached_property
-    def _lock_file(self) -> lockfile.LockFile:
+    def _lock_file(self) -> LockFile:
+        from pytest_dockerkit._spec import lockfile
+
         path = self._session.settings.lock_file
         assert path is not None  # noqa: S101  - asked for only where there is one
         return lockfile.read(path)
@@ -256,6 +262,8 @@ class Pulls:
         return image
 
     def _ask(self, wanted: str, platform: str | None, ask: Callable[[], T]) -> T:
+        from pytest_dockerkit._runtime.registries import Refusals
+
         given_up = self._session.directory / f"not-pulled-{_hash(wanted, platform)}"
         raise_kept(given_up, ImageNotFoundError)
         try:
@@ -268,10 +276,14 @@ class Pulls:
             raise failure from None
 
     def _not_pulled(self, wanted: str, platform: str | None, refusals: Refusals) -> ImageNotFoundError:
+        from pytest_dockerkit._engine.registry import Kind
+
         there = self._images.find(wanted)
         if there is None:
+            # What these answers say of it may mean that it is nowhere.
+            elsewhere = refusals.last.kind in (Kind.MISSING, Kind.UNREACHABLE, Kind.OTHER)
             failure = refusals.error(f"the image {wanted} is not on the engine and cannot be pulled")
-            other = "; or load or build it first" if refusals.last.kind in _NOT_THERE else ""
+            other = "; or load or build it first" if elsewhere else ""
             failure.mend = self._did_you_mean(wanted, failure.mend + other)
         elif _is_for(there, platform):
             failure = refusals.error(f"the image {wanted} is on the engine, but cannot be pulled anew")

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from pytest_dockerkit._spec.container import ContainerSpec
 
 
+#: What is done behind what comes next, beside removing networks, volumes and images: removing a container, cutting
+#: one off from its networks, and removing one that was cut off.
+_CONTAINER, _CUT, _CUT_CONTAINER = "container", "cut", "cut container"
+
+
 class Removals:
     """Removes what one process of a run has made.
 
@@ -63,12 +68,25 @@ class Removals:
             self.settle(containers=True)
             self._session.remove(kind, name)
 
-    def later(self, kind: str, name: str) -> None:
-        """Remove something behind what comes next; what is no container, after all containers that are to go."""
-        self.after_containers(lambda: self._session.remove(kind, name), kind)
+    def later(self, kind: str, name: str, networks: Iterable[str] = ()) -> None:
+        """Remove something behind what comes next; what is no container, after all containers that are to go.
+
+        Args:
+            kind: what it is.
+            name: its name.
+            networks: of a container, those that are to be removed with it.
+        """
+        names = [*networks]
+        if not self.ending or self.leaving or self._session.is_forked or not names:
+            self.after_containers(lambda: self._session.remove(kind, name), kind)
+            return
+        # Cut off first, they go at the same time: a quarter less than one after the other.
+        with self._lock:
+            cut = self._submit(lambda: self._cut_off(name, names), _CUT)
+            self._submit(lambda: self._session.remove(kind, name), _CUT_CONTAINER, (cut,))
 
     def after_containers(self, action: Callable[[], object], kind: str = "network") -> None:
-        """Do something once all containers are gone that are to go by now."""
+        """Do something once all containers are gone that are to go by now, or are in no network any more."""
         if self._session.is_forked:
             # None of the threads are here.
             action()
@@ -78,11 +96,24 @@ class Removals:
             return
         with self._lock:
             # Begun in this order, so that what is waited for has begun before what waits, and no thread is wanting.
-            before = () if kind == "container" else self._containers()
-            future = self._crew.submit(lambda: self._carry_out(action, before))
-            self._pending[future] = kind
-        # Already done ones are forgotten at once.
+            self._submit(action, kind, () if kind == _CONTAINER else self._before(kind))
+
+    def _submit(
+        self, action: Callable[[], object], kind: str, before: Iterable[Future[None]] = ()
+    ) -> Future[None]:
+        future = self._crew.submit(lambda: self._carry_out(action, before))
+        self._pending[future] = kind
+        # One that is done already is forgotten at once.
         future.add_done_callback(lambda done: self._pending.pop(done, None))
+        return future
+
+    def _before(self, kind: str) -> tuple[Future[None], ...]:
+        kinds = (_CONTAINER, _CUT) if kind == "network" else (_CONTAINER, _CUT_CONTAINER)
+        return tuple(future for future, each in tuple(self._pending.items()) if each in kinds)
+
+    def _cut_off(self, container: str, networks: Iterable[str]) -> None:
+        for network in networks:
+            self._session.engine.networks.disconnect(network, container)
 
     def leave_no_more(self) -> None:
         """Remove what was left so far, and wait for it: there is a test after all that could notice."""
@@ -99,15 +130,12 @@ class Removals:
         if self._session.is_forked:
             return
         with self._lock:
-            pending = self._containers() if containers else tuple(self._pending)
+            pending = self._before("volume") if containers else tuple(self._pending)
         wait(pending)
 
     def close(self) -> None:
         """End the threads, once nothing is to be removed any more."""
         self._crew.close()
-
-    def _containers(self) -> tuple[Future[None], ...]:
-        return tuple(future for future, kind in tuple(self._pending.items()) if kind == "container")
 
     @staticmethod
     def _carry_out(action: Callable[[], object], before: Iterable[Future[None]]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +31,7 @@ def end_all(endings: list[Callable[[], object]]) -> None:
         raise ExceptionGroup(msg, failures)
 
 
-@dataclass(frozen=True)
-class ScopeInstance:
+class ScopeInstance(NamedTuple):
     """One test, class, module, package or session, while it lasts.
 
     Attributes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pytest_dockerkit._engine.daemon import Daemon
 from pytest_dockerkit._names import KEPT_LABEL, RUN_LABEL
-from pytest_dockerkit._runtime import ledger, once
+from pytest_dockerkit._runtime import ledger
 from pytest_dockerkit._runtime.ahead import Ahead
 from pytest_dockerkit._runtime.handover import Handover
 from pytest_dockerkit._runtime.ledger import Ledger
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_dockerkit._engine.base import Builder, BuildRequest
+    from pytest_dockerkit._engine.base import Builder
+    from pytest_dockerkit._engine.build_request import BuildRequest
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.images import Image
     from pytest_dockerkit._runtime.ledger import Entry
@@ -244,6 +245,8 @@ class Session:
 
     def run_once(self, image: Image, command: str | Sequence[str] | None, fields: Mapping[str, Any]) -> RunResult:
         """Run a container to its end, and remove it; see `Image.run`."""
+        from pytest_dockerkit._runtime import once
+
         return once.run(self, image, command, fields)
 
     # What is remembered
@@ -311,9 +314,8 @@ class Session:
         from pytest_dockerkit._runtime import kept, kept_records
 
         mine = None if self.shared is None else self.shared.kept
-        count = 0 if mine is None else kept_records.settle(mine, self.run_id)
-        kept.expire(self)
-        return count
+        left = set() if mine is None else kept_records.settle(mine, self.run_id)
+        return len(left - kept.expire(self))
 
     def bury(self, process: str) -> None:
         """Remove, beside the tests, what a worker that has died had for itself; what all share stays for the others.

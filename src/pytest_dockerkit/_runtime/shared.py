@@ -10,13 +10,14 @@ import time
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.keeping import Keeping
 from pytest_dockerkit._runtime.kept_errors import revived, written
 from pytest_dockerkit._runtime.kept_records import gone, names, used
+from pytest_dockerkit._runtime.known import KnownContainer
 from pytest_dockerkit._runtime.networks import Volume
 from pytest_dockerkit._runtime.records import Records
 from pytest_dockerkit._runtime.scope import RUN, ScopeInstance
@@ -53,7 +54,7 @@ class Shared:
         self._secret = secret
         self._keys: WeakKeyDictionary[RunningContainer, str] = WeakKeyDictionary()
         self._records = Records(lambda: self._directory)
-        self._keeping = None if kept is None else Keeping(session, self._records, kept)
+        self._keeping = None if kept is None else Keeping(session, self._records, kept, self.key)
         self.networks = SharedNetworks(session, self._records, self.key, self._keeping)
 
     @cached_property
@@ -120,7 +121,10 @@ class Shared:
         if self._keeping is not None:
             self._keeping.make_way(key, wanted, spec)
         scope = ScopeInstance(RUN, key, _never)
-        means = replace(means, at_end=_never, volumes_scope=None)
+        # Also where it is made ahead: what it stands on may be in another network, and it may want it as it begins.
+        below = [each for each in spec.depends_on if isinstance(each, KnownContainer) and each not in means.peers]
+        peers = [*means.peers, *cast("list[RunningContainer]", below)]
+        means = replace(means, at_end=_never, volumes_scope=None, peers=peers)
         try:
             container = self._session.starter.start(replace(wanted, scope=scope), spec, means)
         except (EngineUnavailableError, LockError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._runtime.starting import Wanted
     from pytest_dockerkit._spec.network import NetworkRequest
+
+
+#: What a fixture's place ends with, where there are params: see `instance_of`.
+_INSTANCE = re.compile(r"(\[[^\[\]=]+=\d+\])+$")
 
 
 class SharedNetworks:
@@ -57,8 +62,8 @@ class SharedNetworks:
 
         def make() -> SharedNetwork:
             if self._keeping is not None:
-                self._keeping.make_way_for_network(key, place)
-            about = {"kind": "network", "place": place, "used_at": time.time()}
+                self._keeping.make_way_for_network(key, place, spec.subnet)
+            about = {"kind": "network", "place": place, "subnet": spec.subnet, "used_at": time.time()}
             return self._made(spec, alias, lambda made: self._records.write(key, {**made, **about}))
 
         network = self._records.once(key, adopt=lambda record: self._adopted(record["name"]), make=make)
@@ -74,7 +79,9 @@ class SharedNetworks:
         """
         if isinstance(request, NetworkSpec):
             return self.network(self._key("network", wanted.group, request), request, "net")
-        key = self._key("networks", wanted.group, request)
+        # What stands on one param of a fixture stands beside it, and not beside that of another.
+        instance = _INSTANCE.search(wanted.place)
+        key = self._key("networks", wanted.group, request, instance and instance[0])
         names = [wanted.alias, *wanted.spec.aliases]
         with self._records.lock(key):
             rooms = (self._records.read(key) or {"rooms": []})["rooms"]

@@ -142,7 +142,8 @@ class Starter:
             # Who has joined its network would find it there for a while.
             has_guests = any(network.has_guests for network in made[0].networks)
             if self._session.removals.may_wait(spec, has_guests=has_guests):
-                made[0].leave(lambda: self._session.removals.later("container", name))
+                own = [network.name for network in made[0].networks if network.is_ours]
+                made[0].leave(lambda: self._session.removals.later("container", name, own))
             else:
                 made[0].remove()
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, assert_never
 
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.pulls import Pulls
-from pytest_dockerkit._spec.declared import find
 from pytest_dockerkit._spec.image import ImageSpec
 from pytest_dockerkit._spec.refs import FixtureRef, ImageHandle
 from pytest_dockerkit.errors import SpecError
@@ -17,6 +16,7 @@ from pytest_dockerkit.errors import SpecError
 if TYPE_CHECKING:
     from pytest_dockerkit._runtime.builds import Builds
     from pytest_dockerkit._runtime.session import Session
+    from pytest_dockerkit._spec.declared import Declared, DeclaredImage
     from pytest_dockerkit._spec.image import ImageRequest
 
 
@@ -62,7 +62,7 @@ class ImageStore:
             return request
         if isinstance(request, str):
             images = self._session.settings.images
-            declared = None if (name := find(images, request)) is None else images[name]
+            declared = _declared(images, request)
             if isinstance(declared, ImageSpec):
                 return self._built(_for(declared, platform))
             if declared is not None:
@@ -84,6 +84,16 @@ class ImageStore:
             one_at_a_time = self._locks[spec]
         with one_at_a_time:
             return self.builds.get(spec)
+
+
+def _declared(images: Declared, reference: str) -> DeclaredImage | None:
+    if not images:
+        # Many projects declare none, and reading TOML takes 5 ms to import.
+        return None
+    from pytest_dockerkit._spec.declared import find
+
+    name = find(images, reference)
+    return None if name is None else images[name]
 
 
 def _for(spec: ImageSpec, platform: str | None) -> ImageSpec:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from pytest_dockerkit._runtime import files
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -20,6 +18,11 @@ def put_files(engine: Daemon, container_id: str, content: Mapping[str, str | byt
     Raises:
         EngineError: the engine refuses, as for a read-only root.
     """
+    if not content:
+        return
+    # 3 ms, and most containers get no files.
+    from pytest_dockerkit._runtime import files
+
     # Engines before 23 make missing parents with the mode 0600, which only root can pass. An archive goes to the
     # lowest directory that is there: into a volume below a read-only root, the engine takes it there alone.
     places: dict[str, tuple[dict[str, str | bytes | Path], dict[str, None]]] = {}
@@ -34,6 +37,8 @@ def put_files(engine: Daemon, container_id: str, content: Mapping[str, str | byt
 
 def _place(engine: Daemon, container_id: str, target: str) -> tuple[str, list[str]]:
     """Find the lowest directory above a path that is there, and those below it that are missing."""
+    from pytest_dockerkit._runtime import files
+
     above = files.parents(target)
     for place in range(len(above), 0, -1):
         if engine.containers.has(container_id, above[place - 1]):

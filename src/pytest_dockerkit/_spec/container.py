@@ -43,7 +43,7 @@ S = TypeVar("S", bound="DataclassInstance")
 Empty: FrozenMapping[str, Any] = FrozenMapping()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ContainerSpec:
     """A container to be run.
 

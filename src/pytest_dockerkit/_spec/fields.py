@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,10 +27,11 @@ from pytest_dockerkit.errors import SpecError
 #: Source: moby, daemon/daemon_unix.go: "Range of CPUs is from 0.01 to ...".
 MIN_CPUS = 0.01
 
-_SIGNAL = re.compile(r"(SIG)?[A-Z][A-Z0-9]*([+-]\d+)?|[1-9]\d?", re.ASCII)
-_CAPABILITY = re.compile(r"(CAP_)?[A-Z_]+|ALL", re.IGNORECASE)
+# Texts, as `re` compiles them where they are first used.
+_SIGNAL = r"(SIG)?[A-Z][A-Z0-9]*([+-]\d+)?|[1-9]\d?"
+_CAPABILITY = r"(CAP_)?[A-Z_]+|ALL"
 
-_DEVICE = re.compile(r"/[^:]+(?::/[^:]+)?(?::[rwm]{1,3})?")
+_DEVICE = r"/[^:]+(?::/[^:]+)?(?::[rwm]{1,3})?"
 
 
 def _env(name: str, value: object) -> FrozenMapping[str, str]:
@@ -134,7 +134,7 @@ def _ulimits(name: str, value: object) -> FrozenMapping[str, tuple[int, int]]:
 def _capabilities(name: str, value: object) -> tuple[str, ...]:
     capabilities = checks.texts(name, value, f'{name}=["NET_ADMIN"]')
     for each in capabilities:
-        if not _CAPABILITY.fullmatch(each):
+        if not re.fullmatch(_CAPABILITY, each, re.IGNORECASE):
             raise SpecError(
                 f"{name}= is no kernel capability", saw=f"{each!r}", mend=f'{name}=["NET_ADMIN"] or ["ALL"]'
             )
@@ -149,7 +149,7 @@ def _devices(name: str, value: object) -> tuple[str, ...]:
     devices = checks.texts(name, value, f'{name}=["/dev/fuse"]')
     for each in devices:
         checks.container_path(name, each)
-        if not _DEVICE.fullmatch(each):
+        if not re.fullmatch(_DEVICE, each):
             mend = f'{name}=["/dev/fuse"] or {name}=["/dev/a:/dev/b:rwm"]'
             raise SpecError(f"{name}= is no device", saw=f"{each!r}", mend=mend)
     return devices
@@ -203,7 +203,7 @@ def _labels(name: str, value: object) -> FrozenMapping[str, str]:
 
 def _signal(name: str, value: object) -> str:
     signal = str(value) if type(value) is int else checks.text(name, value, f'{name}="SIGINT"')
-    if _SIGNAL.fullmatch(signal):
+    if re.fullmatch(_SIGNAL, signal, re.ASCII):
         return signal
     raise SpecError(f"{name}= is not a signal", saw=f"{name}={value!r}", mend=f'{name}="SIGINT"')
 
@@ -245,6 +245,8 @@ def _aliases(name: str, value: object) -> tuple[str, ...]:
 def _hosts(name: str, value: object) -> FrozenMapping[str, str]:
     example = f'{name}={{"name": "10.0.0.1"}}, or "host-gateway" for this machine'
     hosts = checks.text_mapping(name, value, example)
+    if hosts:
+        import ipaddress
     for host, address in hosts.items():
         check_alias(name, host)
         try:

@@ -7,7 +7,6 @@ the names of files, so it gives no secret away. Pure, but for reading the files 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 import re
 import stat
@@ -174,6 +173,8 @@ class _Writer:
         if not self._key:
             # Whoever reads a plain digest can try passwords until one fits.
             raise NoIdentityError(where, "a secret, and there is no key")
+        import hmac
+
         return _item(b"keyed", hmac.digest(self._key, content, "sha256"))
 
 

@@ -6,14 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_dockerkit._names import FINGERPRINT_LABEL, nearest
 from pytest_dockerkit._spec import cache, checks
-from pytest_dockerkit._spec.dockerfile import Dockerfile, parse
 from pytest_dockerkit._spec.refs import FixtureRef, ImageHandle
 from pytest_dockerkit._spec.secret import Secret, masked_repr
 from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import SpecError, without_our_frames
+
+if TYPE_CHECKING:
+    from pytest_dockerkit._spec.dockerfile import Dockerfile
 
 PULL_POLICIES = ("missing", "always", "never")
 
@@ -30,11 +33,11 @@ _REFERENCE = re.compile(
 SSH_AGENT = "default"
 
 #: What can stand in `RUN --mount=type=secret,id=…`, where commas, quotes and blanks part the words.
-_SECRET_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
-_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MOUNT_ID = r"[A-Za-z0-9_][A-Za-z0-9_./-]*"
+_VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ImageSpec:
     """An image to be built from a Dockerfile.
 
@@ -188,6 +191,9 @@ class ImageSpec:
         Raises:
             SpecError: it cannot be read, or has no stage.
         """
+        # 10 ms with all that it takes to read one, and most containers are of an image that is there.
+        from pytest_dockerkit._spec.dockerfile import parse
+
         found = parse(self.text() if text is None else text, self.build_args)
         if not found.stages:
             raise SpecError(
@@ -239,13 +245,13 @@ def _secrets(value: object) -> FrozenMapping[str, Secret | Path | str]:
         # The value is not repeated in the message: it may be the secret itself.
         if not isinstance(key, str) or not isinstance(each, Secret | Path | str):
             raise SpecError("build_secrets= is of the wrong type", saw=f"{type(each).__name__}", mend=example)
-        if not _SECRET_ID.fullmatch(key):
+        if not re.fullmatch(_MOUNT_ID, key):
             raise SpecError(
                 "build_secrets= has an id that no mount can name",
                 saw=repr(key),
                 mend='letters, digits and "_.-/", as in RUN --mount=type=secret,id=npm',
             )
-        if isinstance(each, str) and not _VARIABLE_NAME.fullmatch(each):
+        if isinstance(each, str) and not re.fullmatch(_VARIABLE_NAME, each):
             raise SpecError(
                 f"build_secrets[{key!r}] is no name of an environment variable",
                 saw=f"a text of {len(each)} characters",

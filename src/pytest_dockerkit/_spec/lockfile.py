@@ -129,7 +129,7 @@ def _digests(path: Path, text: str, table: Mapping[str, object]) -> dict[str, st
     found: dict[str, str] = {}
     for written, digest in images.items():
         line = _line(text, written)
-        if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
+        if not isinstance(digest, str) or not re.fullmatch(DIGEST, digest):
             raise _wrong(path, line, '"reference" = "sha256:…", with 64 hex digits')
         try:
             reference = parse(check_reference("reference", written))

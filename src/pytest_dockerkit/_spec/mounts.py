@@ -20,7 +20,7 @@ _MEND = (
 
 #: A volume's name; the engine gets it as the last part of a longer one.
 #: Source: moby, daemon/names/names.go, RestrictedNameChars.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _source(source: object) -> Path | str | VolumeHandle | External | FixtureRef
         raise checks.wrong_type("volumes", source, _MEND)
     if source.startswith(("/", "./", "../", "~")) or source in (".", "..") or Path(source).is_absolute():
         return Path(source)
-    if _NAME.fullmatch(source):
+    if re.fullmatch(_NAME, source):
         return source
     raise SpecError(
         "volumes= has a source that is neither a path nor the name of a volume",

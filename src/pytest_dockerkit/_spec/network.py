@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -74,6 +73,8 @@ class NetworkSpec:
                     "gateway= needs a subnet=", saw=f"gateway={self.gateway!r}", mend='subnet="10.99.0.0/24"'
                 )
             return
+        import ipaddress
+
         try:
             subnet = ipaddress.ip_network(self.subnet)
         except ValueError as failure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 
@@ -11,9 +10,9 @@ from pytest_dockerkit.errors import SpecError
 LOOPBACK = "127.0.0.1"
 PROTOCOLS = ("tcp", "udp", "sctp")
 
-_WRITTEN = re.compile(
-    r"(?:(?P<ip>\[[0-9a-fA-F:.]+\]|\d+(?:\.\d+){3}):)?(?:(?P<host>\d*):)?(?P<port>\d+)(?:/(?P<protocol>[a-z]+))?",
-    re.ASCII,
+# A text: `re` compiles it where it is first used, and most ports are numbers.
+_WRITTEN = (
+    r"(?:(?P<ip>\[[0-9a-fA-F:.]+\]|\d+(?:\.\d+){3}):)?(?:(?P<host>\d*):)?(?P<port>\d+)(?:/(?P<protocol>[a-z]+))?"
 )
 _MEND = 'a port of the container, such as 3080 or "53/udp", or "HOST:PORT" such as "8080:80"'
 
@@ -48,7 +47,7 @@ def parse_port(written: object) -> PublishedPort:
     """
     if isinstance(written, int) and not isinstance(written, bool):
         return PublishedPort(_in_range(written, written))
-    match = _WRITTEN.fullmatch(written) if isinstance(written, str) else None
+    match = re.fullmatch(_WRITTEN, written, re.ASCII) if isinstance(written, str) else None
     if match is None or (match["ip"] and match["host"] is None):
         raise SpecError(
             "ports= has a value that is not a port", saw=f"{written!r} ({type(written).__name__})", mend=_MEND
@@ -75,6 +74,8 @@ def port_key(port: object) -> str:
 
 
 def _address(ip: str, written: object) -> str:
+    import ipaddress
+
     bare = ip.strip("[]")
     try:
         ipaddress.ip_address(bare)

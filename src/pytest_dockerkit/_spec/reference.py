@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pytest_dockerkit.errors import SpecError
 
@@ -15,22 +15,22 @@ _OFFICIAL = "library/"
 _HUB_ONCE = "index.docker.io"
 _HUB_TOO = (_HUB_ONCE, "registry-1.docker.io", "registry.hub.docker.com", "hub.docker.com")
 
-_ID = re.compile(r"sha256:[a-f0-9]{64}|[a-f0-9]{64}")
-DIGEST = re.compile(r"sha256:[a-f0-9]{64}")
+# All patterns are texts: `re` compiles them where they are first used, and most runs use one of them.
+_ID = r"sha256:[a-f0-9]{64}|[a-f0-9]{64}"
+DIGEST = r"sha256:[a-f0-9]{64}"
 
 #: A part of a path, and the host that it begins with.
 #: Source: distribution/reference, regexp.go: pathComponent, domainAndPort.
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?")
-_PATH = re.compile(rf"{_PART}(?:/{_PART})*")
+_HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+_PATH = rf"{_PART}(?:/{_PART})*"
 #: The longest that a repository's name may be, in characters.
 #: Source: distribution/reference, reference.go: NameTotalLengthMax, later RepositoryNameTotalLengthMax.
 _LONGEST_NAME = 255
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """A reference with all that it leaves out.
 
     Attributes:
@@ -67,12 +67,12 @@ class Reference:
     def mirrored(self, mirror: str) -> Reference:
         """Say where a mirror of its registry has it."""
         registry, _, prefix = mirror.partition("/")
-        return replace(self, registry=registry, path=f"{prefix}/{self.path}" if prefix else self.path)
+        return self._replace(registry=registry, path=f"{prefix}/{self.path}" if prefix else self.path)
 
 
 def is_id(text: str) -> bool:
     """Tell whether this is the whole id of an image, which is in no registry."""
-    return _ID.fullmatch(text) is not None
+    return re.fullmatch(_ID, text) is not None
 
 
 def parse(text: str) -> Reference:
@@ -99,7 +99,7 @@ def check_registry(setting: str, text: str, example: str) -> str:
     Raises:
         SpecError: it is none.
     """
-    if _HOST.fullmatch(text) and _names_a_host(text):
+    if re.fullmatch(_HOST, text) and _names_a_host(text):
         return HUB if text.lower() in _HUB_TOO else text
     raise _refused(setting, text, "is not the host of a registry", _scheme_hint(text) or example)
 
@@ -118,13 +118,13 @@ def check_place(setting: str, text: str, example: str, *, path_needed: bool) -> 
     """
     host, slash, path = text.partition("/")
     hint = _scheme_hint(text)
-    if hint or not _HOST.fullmatch(host) or not _names_a_host(host):
+    if hint or not re.fullmatch(_HOST, host) or not _names_a_host(host):
         raise _refused(setting, text, "does not begin with the host of a registry", hint or example)
     if not slash and path_needed:
         raise _refused(setting, text, "names a registry, and no place in it", example)
-    if slash and not _PATH.fullmatch(path):
+    if slash and not re.fullmatch(_PATH, path):
         lower = path.lower().strip("/")
-        better = f"{host}/{lower}" if _PATH.fullmatch(lower) else example
+        better = f"{host}/{lower}" if re.fullmatch(_PATH, lower) else example
         raise _refused(setting, text, "cannot be the beginning of an image's name", f"lower case, no tag: {better}")
     if len(text) > _LONGEST_NAME:
         raise _refused(setting, text[:60] + "…", f"is longer than {_LONGEST_NAME} characters", example)

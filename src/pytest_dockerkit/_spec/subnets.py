@@ -7,11 +7,10 @@ hundreds of them.
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_dockerkit.errors import SpecError
 
@@ -27,14 +26,12 @@ ENGINE = "engine"
 MAX_SIZE = 29
 
 _FORM = "base=10.213.0.0/16,size=24; several are separated by spaces; engine leaves the choice to the engine"
-_NUMBER = re.compile(r"0|[1-9]\d{0,2}", re.ASCII)
 _BITS = 32
 #: A default route has prefix 0; VPN clients put two of prefix 1 in its place, which together say the same.
 _DEFAULT_ROUTE = 1
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """The IPv4 addresses that have their first `prefix` bits in common."""
 
     address: int
@@ -206,7 +203,8 @@ def _base(word: str, text: str) -> Block:
 
 def _small(digits: str, allowed: Collection[int]) -> int | None:
     """Read a number as it is written in addresses: none has a leading zero, which other programs read as octal."""
-    return int(digits) if _NUMBER.fullmatch(digits) and int(digits) in allowed else None
+    is_number = digits.isascii() and digits.isdigit() and len(digits) <= 3
+    return int(digits) if is_number and str(int(digits)) == digits and int(digits) in allowed else None
 
 
 def _wrong(what: str, saw: str, mend: str) -> SpecError:

@@ -14,7 +14,8 @@ from pytest_dockerkit._engine.builders.post import Post
 from pytest_dockerkit.errors import CapabilityError, EngineError
 
 if TYPE_CHECKING:
-    from pytest_dockerkit._engine.base import Builder, BuildRequest, EngineFacts
+    from pytest_dockerkit._engine.base import Builder, EngineFacts
+    from pytest_dockerkit._engine.build_request import BuildRequest
     from pytest_dockerkit._engine.client import Client
     from pytest_dockerkit._engine.images import Images
 

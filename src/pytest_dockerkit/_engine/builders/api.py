@@ -13,7 +13,8 @@ from pytest_dockerkit._engine.registry import RefusedError
 from pytest_dockerkit.errors import ImageNotFoundError
 
 if TYPE_CHECKING:
-    from pytest_dockerkit._engine.base import BuildRequest, EngineFacts
+    from pytest_dockerkit._engine.base import EngineFacts
+    from pytest_dockerkit._engine.build_request import BuildRequest
     from pytest_dockerkit._engine.builders.post import Post
     from pytest_dockerkit._engine.images import Images
 

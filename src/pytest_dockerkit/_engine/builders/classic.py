@@ -17,7 +17,8 @@ from pytest_dockerkit._engine.context import archive
 from pytest_dockerkit.errors import BuildError, EngineError, ImageError
 
 if TYPE_CHECKING:
-    from pytest_dockerkit._engine.base import BuildRequest, EngineFacts
+    from pytest_dockerkit._engine.base import EngineFacts
+    from pytest_dockerkit._engine.build_request import BuildRequest
     from pytest_dockerkit._engine.builders.post import Post
     from pytest_dockerkit._engine.images import Images
 

@@ -22,7 +22,8 @@ from pytest_dockerkit._engine.context import archive
 from pytest_dockerkit.errors import CapabilityError, DockerkitError, EngineError, EngineUnavailableError
 
 if TYPE_CHECKING:
-    from pytest_dockerkit._engine.base import BuildRequest, EngineFacts
+    from pytest_dockerkit._engine.base import EngineFacts
+    from pytest_dockerkit._engine.build_request import BuildRequest
 
 #: What would make another image of the same request.
 _OF_THE_IMAGE = ("DOCKER_DEFAULT_PLATFORM", "SOURCE_DATE_EPOCH")

@@ -15,7 +15,7 @@ from pytest_dockerkit._spec.instructions import read
 from pytest_dockerkit.errors import BuildError, CapabilityError
 
 if TYPE_CHECKING:
-    from pytest_dockerkit._engine.base import BuildRequest
+    from pytest_dockerkit._engine.build_request import BuildRequest
 
 #: How many lines of a failing instruction's output an error shows.
 SHOWN_LINES = 20

@@ -13,7 +13,7 @@ from pytest_dockerkit._spec.image import SSH_AGENT
 from pytest_dockerkit.errors import SpecError
 
 if TYPE_CHECKING:
-    from pytest_dockerkit._engine.base import BuildRequest
+    from pytest_dockerkit._engine.build_request import BuildRequest
     from pytest_dockerkit._spec.secret import Secret
 
 

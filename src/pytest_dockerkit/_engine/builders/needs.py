@@ -13,7 +13,8 @@ from pytest_dockerkit._spec.instructions import WITH_HEREDOC, Instruction, read
 from pytest_dockerkit._spec.run_mounts import mount_fields
 
 if TYPE_CHECKING:
-    from pytest_dockerkit._engine.base import BuildRequest, EngineFacts
+    from pytest_dockerkit._engine.base import EngineFacts
+    from pytest_dockerkit._engine.build_request import BuildRequest
 
 #: What is lacking where an archive would show the build a Dockerfile that is no part of the context.
 ADDED_DOCKERFILE = "a Dockerfile from outside of the context, while an instruction takes all of the context"

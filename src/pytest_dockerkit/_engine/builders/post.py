@@ -12,7 +12,7 @@ from pytest_dockerkit._engine.builders.failure import Failure, failed
 from pytest_dockerkit._engine.translate import translated
 
 if TYPE_CHECKING:
-    from pytest_dockerkit._engine.base import BuildRequest
+    from pytest_dockerkit._engine.build_request import BuildRequest
     from pytest_dockerkit._engine.client import Client
 
 #: How much of the context is handed to the connection at a time, in bytes.
