@@ -65,6 +65,7 @@ def configured(arguments: argparse.Namespace) -> pytest.Config:
         config = pytest.Config.fromdictargs(given, words)
         _take_addopts(config)
         _run.checked(config)
+        _run.keep_nothing(config)
     except pytest.UsageError as failure:
         raise SpecError(str(failure)) from None
     return config

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_dockerkit._names import check_alias, nearest, slug
-from pytest_dockerkit._refs import Place, filled, refs_in
+from pytest_dockerkit._refs import Place, filled, instance_of, refs_in
 from pytest_dockerkit._run import containers_of, note, scope_key, scope_of, session_of
 from pytest_dockerkit._runtime.scope import ScopeInstance
 from pytest_dockerkit._runtime.starting import Wanted
@@ -272,27 +272,6 @@ class ThingFactory(Factory):
 def alias_of(spec: ContainerSpec, fixture: str) -> str:
     """Give what others find a fixture's container by."""
     return spec.name or (check_alias("name", fixture) if fixture.isascii() else slug(fixture))
-
-
-def instance_of(item: pytest.Item, fixture: str | None) -> str:
-    """Tell apart what a fixture gives for the params of its own, and of those that it stands on.
-
-    Returns:
-        the same in all xdist workers; empty where there are no params.
-    """
-    indices: Mapping[str, int] = getattr(getattr(item, "callspec", None), "indices", {})
-    if not indices:
-        return ""
-    manager = item.session._fixturemanager  # noqa: SLF001  - pytest tells it nowhere else
-    found: dict[str, None] = {}
-    waiting = [fixture or ""]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found[name] = None
-            for definition in manager.getfixturedefs(name, item) or ():
-                waiting += definition.argnames
-    return "".join(f"[{name}={indices[name]}]" for name in sorted(found) if name in indices)
 
 
 def image_from(given: Mapping[str, Any]) -> ImageRequest:

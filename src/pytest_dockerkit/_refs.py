@@ -115,3 +115,24 @@ def filled(value: Any, needed: Callable[[str], Any]) -> Any:
     if isinstance(value, list | tuple):
         return [filled(each, needed) for each in value]
     return value
+
+
+def instance_of(item: pytest.Item, fixture: str | None) -> str:
+    """Tell apart what a fixture gives for the params of its own, and of those that it stands on.
+
+    Returns:
+        the same in all xdist workers; empty where there are no params.
+    """
+    indices: Mapping[str, int] = getattr(getattr(item, "callspec", None), "indices", {})
+    if not indices:
+        return ""
+    manager = item.session._fixturemanager  # noqa: SLF001  - pytest tells it nowhere else
+    found: dict[str, None] = {}
+    waiting = [fixture or ""]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = None
+            for definition in manager.getfixturedefs(name, item) or ():
+                waiting += definition.argnames
+    return "".join(f"[{name}={indices[name]}]" for name in sorted(found) if name in indices)

@@ -79,6 +79,7 @@ _SESSION = pytest.StashKey["Session"]()
 _SETTINGS = pytest.StashKey["Settings"]()
 _RUN_ID = pytest.StashKey[str]()
 _KEPT: pytest.StashKey[Kept | None] = pytest.StashKey()
+_NOT_KEPT: pytest.StashKey[str | None] = pytest.StashKey()
 #: Gives what shows builds and pulls, where anything does.
 SCREEN: pytest.StashKey[Callable[[], Screen]] = pytest.StashKey()
 #: The containers that a test has started or shares, in that order.
@@ -160,15 +161,20 @@ def kept_of(config: pytest.Config) -> Kept | None:
     if not settings(config).reuse or not is_alone(config):
         return None
     if _KEPT not in config.stash:
-        from pytest_dockerkit._runtime.kept import Kept
+        from pytest_dockerkit._runtime.kept import take
 
-        config.stash[_KEPT] = Kept.take(settings(config))
+        config.stash[_KEPT], config.stash[_NOT_KEPT] = take(settings(config))
     return config.stash[_KEPT]
 
 
-def kept_elsewhere(config: pytest.Config) -> bool:
-    """Tell whether another run has what this one was to use of what is kept."""
-    return _KEPT in config.stash and config.stash[_KEPT] is None
+def keep_nothing(config: pytest.Config) -> None:
+    """Take nothing of what is kept from run to run, whatever the settings say: no test is to run."""
+    config.stash[_KEPT] = None
+
+
+def why_not_kept(config: pytest.Config) -> str | None:
+    """Say why nothing of this run is kept that was to be; None if that is not so."""
+    return config.stash.get(_NOT_KEPT, None)
 
 
 def release_kept(config: pytest.Config) -> None:

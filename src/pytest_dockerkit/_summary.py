@@ -22,18 +22,15 @@ if TYPE_CHECKING:
 _WORDS = {"built": "built", "pulled": "pulled", "cached": "cached", "present": "cached"}
 
 _NOTHING = "nothing was made"
-_ELSEWHERE = (
-    "another run of this project has what is kept for the next one: this run has made its own, and kept nothing"
-)
 
 
-def finish(session: Session, *, verbose: bool = False, elsewhere: bool = False) -> tuple[list[str], bool]:
+def finish(session: Session, *, verbose: bool = False, not_kept: str | None = None) -> tuple[list[str], bool]:
     """Remove what any process of the run has left, and tell what was done.
 
     Args:
         session: the run.
         verbose: whether each image gets a line of its own.
-        elsewhere: whether another run has what this one was to use of what is kept.
+        not_kept: why nothing is kept for the next run that was to be; None if that is not so.
 
     Returns:
         the lines to show, and whether something could not be removed.
@@ -44,10 +41,14 @@ def finish(session: Session, *, verbose: bool = False, elsewhere: bool = False) 
     images = _images(lines) if verbose else []
     # What is noted with a sentence of its own, by whichever process, is told once.
     sentences = list({(line["what"], line["name"]): line["told"] for line in lines if "told" in line}.values())
-    if elsewhere:
-        sentences.append(_ELSEWHERE)
+    if not_kept is not None:
+        sentences.append(not_kept)
     told = _told(lines)
-    left = session.leave_kept()
+    left = 0
+    try:
+        left = session.leave_kept()
+    except (DockerkitError, OSError) as failure:
+        sentences.append(f"what is kept for the next run could not be put in order: {failure}")
     try:
         try:
             handed_over = session.handover.complete()

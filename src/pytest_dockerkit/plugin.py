@@ -218,7 +218,7 @@ def _finish(session: pytest.Session) -> None:
         told = _summary.finish(
             runtime,
             verbose=session.config.get_verbosity() > 0,
-            elsewhere=_run.kept_elsewhere(session.config),
+            not_kept=_run.why_not_kept(session.config),
         )
     session.config.stash[_workers.TOLD] = told = _workers.with_those_elsewhere(session.config, *told)
     if told[1] and session.exitstatus == pytest.ExitCode.OK:

@@ -134,6 +134,11 @@ def test_one_that_cannot_be_removed_stops_none_of_the_others(project: Project) -
     assert "1 of 1 removed" in project.prune()
 
 
+def test_it_is_the_same_where_the_option_is_set_for_good(project: Project) -> None:
+    project.run(SOURCE)
+    assert "3 of 3 removed" in project.prune(DOCKERKIT_REUSE="1")
+
+
 def test_without_an_engine_it_says_so(project: Project) -> None:
     text = project.prune("--host=unix:///nowhere/docker.sock", code=1)
     assert text.startswith("no Docker engine answers at unix:///nowhere/docker.sock\n  saw:  ")

@@ -64,7 +64,7 @@ class Project:
 
     @property
     def directories(self) -> list[Path]:
-        return sorted(self.suite.path.glob("state/pytest-dockerkit/kept/*"))
+        return sorted(self.suite.path.glob("state/pytest-dockerkit/kept-1/*"))
 
     @property
     def labels(self) -> set[str]:
@@ -84,7 +84,7 @@ class Project:
         """Give the ids of what is kept, by what they are found by."""
         found = {each.labels[NAME_LABEL]: str(each.id) for each in self.containers()}
         assert len(found) == len(self.containers())
-        return sorted(found)
+        return found
 
     def things(self) -> list[str]:
         """Give the networks and volumes that are kept."""
@@ -376,6 +376,37 @@ def test_it(own, probed, baked, short, dockerkit):
     assert project.containers() == []
 
 
+def test_one_shot_containers_do_not_run_again(project: Project) -> None:
+    """As with migrations: they are done, as long as that which they were done for is there."""
+    source = """
+db = container_fixture(**{**STAYS, "env": {"A": "VALUE"}})
+job = container_fixture(**{**STAYS, "command": "true"}, wait=probes.exited(0), depends_on=["db"])
+api = container_fixture(**STAYS, depends_on=["job"])
+
+
+def test_it(api): ...
+"""
+    project.run(source.replace("VALUE", "1"))
+    before = project.ids()
+    project.run(source.replace("VALUE", "1"))
+    assert project.ids() == before
+    project.run(source.replace("VALUE", "2"))
+    after = project.ids()
+    assert [name for name in before if after[name] == before[name]] == []
+
+
+def test_records_that_make_no_sense_are_no_records(project: Project) -> None:
+    """As after a crash of the machine."""
+    project.run()
+    before = project.ids()
+    for directory in project.directories:
+        for path in directory.glob("*.json"):
+            path.write_bytes(b"")
+    project.run()
+    assert project.ids().keys() == before.keys()
+    assert project.ids() != before
+
+
 def test_what_a_plugin_puts_in_its_place_counts(project: Project) -> None:
     conftest = """
 def pytest_dockerkit_container_spec(spec):
@@ -423,6 +454,20 @@ def test_two_runs_at_once_have_one_each(project: Project) -> None:
         assert "another run of this project has what is kept" in with_workers.text
     assert [each["Id"] for each in second.containers] != list(first.values())
     assert project.ids() == first
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_where_there_can_be_no_lock_tests_run_as_without_it(project: Project, workers: tuple[str, ...]) -> None:
+    project.run()
+    [directory] = project.directories
+    project.prune()
+    lock = directory / "in-use.lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    done = project.run(DB, REUSE, *workers, subprocess=True)
+    assert "nothing was kept for the next run: the lock of what is kept for the next run cannot be taken" in done.text
+    assert project.containers() == []
+    lock.rmdir()
 
 
 def test_a_run_without_the_option_takes_and_touches_nothing(project: Project) -> None:

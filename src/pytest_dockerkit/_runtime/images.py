@@ -14,7 +14,7 @@ from pytest_dockerkit._spec.refs import ImageHandle
 from pytest_dockerkit._values import FrozenMapping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_dockerkit._runtime.files import FileInfo
     from pytest_dockerkit._runtime.image_config import ImageConfig

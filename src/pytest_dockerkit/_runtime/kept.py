@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from pytest_dockerkit._runtime import kept_records
-from pytest_dockerkit.errors import LockError
+from pytest_dockerkit.errors import DockerkitError, LockError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._runtime.settings import Settings
 
-_DIRECTORY = "kept"
+#: The number is that of the records' form: another version of the plugin may read none that it does not know.
+_DIRECTORY = "kept-1"
+_ELSEWHERE = (
+    "another run of this project has what is kept for the next one: this run has made its own, and kept nothing"
+)
 #: What a project's directory says of the project.
 _ABOUT = "about"
 
@@ -75,6 +79,20 @@ class Kept:
     def release(self) -> None:
         """Let other runs have it."""
         self._lock.release()
+
+
+def take(settings: Settings) -> tuple[Kept | None, str | None]:
+    """Take what the project keeps, where that can be.
+
+    Returns:
+        it, or None; and a sentence that says why not.
+    """
+    try:
+        kept = Kept.take(settings)
+    except DockerkitError as failure:
+        # The tests can do without.
+        return None, f"nothing was kept for the next run: {failure.what}: {failure.saw}"
+    return kept, _ELSEWHERE if kept is None else None
 
 
 def expire(session: Session) -> set[str]:

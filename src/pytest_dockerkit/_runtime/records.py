@@ -148,7 +148,8 @@ class Records:
         """Give what is recorded; None if nothing is."""
         try:
             record: Record = json.loads(self._path(key, "json").read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
+            # The latter as a crash of the machine leaves it.
             return None
         return record
 

@@ -61,10 +61,10 @@ class Removals:
 
     def at_scope_end(self, kind: str, name: str) -> None:
         """Remove a network, volume or image at the end of its scope, once its containers are gone."""
-        if self.ending or self.leaving or kind != "network":
+        if self.ending or self.leaving or kind == "volume":
             self.later(kind, name)
         else:
-            # The next may be to have the same addresses.
+            # The next network may be to have the same addresses, and an image was made for one container alone.
             self.settle(containers=True)
             self._session.remove(kind, name)
 

@@ -7,7 +7,7 @@ import shutil
 import threading
 from contextlib import nullcontext
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_dockerkit._engine.daemon import Daemon
 from pytest_dockerkit._names import KEPT_LABEL, RUN_LABEL
@@ -34,28 +34,12 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.images import Image
     from pytest_dockerkit._runtime.ledger import Entry
+    from pytest_dockerkit._runtime.listener import Listener
     from pytest_dockerkit._runtime.results import RunResult
     from pytest_dockerkit._runtime.scope import ScopeInstance
     from pytest_dockerkit._runtime.settings import Settings
     from pytest_dockerkit._runtime.shared import Shared
     from pytest_dockerkit._runtime.starting import Wanted
-    from pytest_dockerkit._spec.container import ContainerSpec
-
-
-class Listener(Protocol):
-    """Whoever is told of what goes on; the plugin's hooks are."""
-
-    def builder(self, builder: Builder) -> Builder | None:
-        """Give what builds images in place of this one; None leaves it."""
-
-    def wanted(self, spec: ContainerSpec) -> ContainerSpec:
-        """Give the spec to carry out in place of this one."""
-
-    def ready(self, container: RunningContainer) -> None:
-        """A container is ready."""
-
-    def failed(self, spec: ContainerSpec, error: DockerkitError) -> None:
-        """A container did not become ready, and was removed."""
 
 
 class Sharing(NamedTuple):
@@ -327,11 +311,13 @@ class Session:
 
         if not self.has_made_anything:
             return
-        kept = names_recorded(self.directory / "shared")
+        mine = None if self.shared is None else self.shared.kept
+        kept = names_recorded(mine or self.directory / "shared")
         for entry in ledger.open_entries(ledger.read(self.directory, process)):
             # An image holds up nobody, and a container that is shared may stand on it.
             if entry.kind != "image" and entry.name not in kept:
                 self.removals.after_containers(partial(self._undo, entry), entry.kind)
+        self.removals.after_containers(lambda: self.places.drop_process(process))
 
     def _undo(self, entry: Entry) -> None:
         undo(self.engine, entry.kind, entry.name)

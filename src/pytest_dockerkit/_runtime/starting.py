@@ -47,7 +47,7 @@ class Wanted:
     per_worker: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Means:
     """How a container is started.
 

@@ -78,7 +78,6 @@ class Pool:
         return Block(self.base.address | index << (_BITS - self.size), self.size)
 
 
-@dataclass(frozen=True)
 class Course:
     """The order in which one process tries the subnets of a pool: from somewhere on, through all of them.
 
@@ -86,8 +85,9 @@ class Course:
     rarely and part again.
     """
 
-    pool: Pool
-    seed: str
+    def __init__(self, pool: Pool, seed: str) -> None:
+        self.pool = pool
+        self.seed = seed
 
     @cached_property
     def _start_and_stride(self) -> tuple[int, int]:
