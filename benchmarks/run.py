@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import statistics
 import sys
@@ -156,6 +157,8 @@ def parsed() -> argparse.Namespace:
 def main() -> int:
     """Measure and print."""
     given = parsed()
+    # What is installed has its bytecode beside it. The warm-up writes that of a checkout.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # Ended from outside, it removes what it made as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if given.profile:

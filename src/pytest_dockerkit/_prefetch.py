@@ -46,7 +46,10 @@ def begin(session: pytest.Session) -> None:
 
 
 class Reservations:
-    """Takes room for all that a test has for itself at once, so that no two tests wait for each other."""
+    """Sees to it that a test has all that it needs at once.
+
+    It takes room for all that the test has for itself, so that no two tests wait for each other.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -62,9 +65,11 @@ class Reservations:
                 self._session.places.reserve(Test(item).own_specs(self._session.ahead))
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_call(self) -> None:
-        """Give back what was not used."""
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        """Give back what was not used, and let those meet that were there before this test asked for them."""
         self._release()
+        if self._session.shared is not None:
+            self._session.shared.acquaint(_run.containers_of(item))
 
     def _release(self) -> None:
         if not self._session.is_forked:

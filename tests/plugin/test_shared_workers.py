@@ -702,3 +702,24 @@ def test_it(container, seen, case):
     )
     done.outcome.ended(passed=4)
     assert len(set(done.seen)) == 1
+
+
+def test_a_container_for_each_param_meets_what_the_session_has(suite: Suite) -> None:
+    """Also the second one, which is set up when the other is there already."""
+    suite.run(
+        """
+        def test_it(p, db):
+            assert p.exec(["nslookup", "db"]).exit_code == 0
+        """,
+        "-n1",
+        conftest="""
+        from pytest_dockerkit import container_fixture
+
+        STAYS = ["sleep", "1000"]
+        db = container_fixture("busybox:stable", command=STAYS, scope="session")
+        p = container_fixture(
+            "busybox:stable", command=STAYS, scope="session", params=[{"env": {"A": "1"}}, {"env": {"A": "2"}}]
+        )
+        """,
+        subprocess=True,
+    ).ended(passed=2)

@@ -26,7 +26,7 @@ from pytest_dockerkit._spec.identity import NoIdentityError, container_identity,
 from pytest_dockerkit.errors import ContainerRemovedError, DockerkitError, EngineUnavailableError, LockError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pytest_dockerkit._runtime.handles import RunningContainer
@@ -210,6 +210,12 @@ class Shared:
 
     def _is_told(self, record: Record | None) -> bool:
         return record is not None and bool(record.get("told")) and record["run"] == self._session.run_id
+
+    def acquaint(self, containers: Sequence[RunningContainer]) -> None:
+        """Let the containers of one test reach each other by name; some were there before it asked for them."""
+        shared = [each for each in containers if not each.removed and self.known_key(each) is not None]
+        for place, container in enumerate(shared):
+            self.networks.introduce(shared[:place], container)
 
     def known_key(self, container: RunningContainer) -> str | None:
         """Give the key of a container; None if it is not shared."""
