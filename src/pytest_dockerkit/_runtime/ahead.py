@@ -292,4 +292,3 @@ class Ahead:
 def slot_of(wanted: Wanted) -> Slot:
     """Give what an errand for a request is found by."""
     return (wanted.scope.key, wanted.alias, wanted.group, wanted.place)
-

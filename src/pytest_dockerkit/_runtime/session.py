@@ -295,6 +295,9 @@ class Session:
         Returns:
             how many containers of this run are kept, those among them that a run before has made.
         """
+        if self.shared is None and not any(self.settings.state_dir.glob("kept-*")):
+            # As in most runs; the rest is imported for it alone.
+            return 0
         from pytest_dockerkit._runtime import kept, kept_records
 
         mine = None if self.shared is None else self.shared.kept
