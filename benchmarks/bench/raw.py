@@ -72,10 +72,10 @@ class Engine:
     def close(self) -> None:
         """Close the connection; the next call opens another."""
         if self._socket is not None and self._answer is not None:
-            self._answer.close()
-            # A reader in another thread wakes up only by this.
+            # First: a reader in another thread wakes up only by this, and holds what is closed next until it does.
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
+            self._answer.close()
             self._socket.close()
         self._socket = self._answer = None
 

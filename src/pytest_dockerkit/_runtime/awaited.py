@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_dockerkit._poll import Bell, Look, until_ready
+from pytest_dockerkit._runtime.health import AWAITED
 from pytest_dockerkit._runtime.known import KnownContainer, by_alias
 from pytest_dockerkit._runtime.log_watch import LogWatches, count_in
 
@@ -90,7 +91,8 @@ class AwaitedContainer(KnownContainer):
         before = self.deadline, self.log_watches, self.go_on
         self.deadline, self.log_watches, self.go_on = time.monotonic() + timeout_s, watches, go_on
         try:
-            yield
+            with AWAITED.one_more():
+                yield
         finally:
             self.deadline, self.log_watches, self.go_on = before
             watches.close()

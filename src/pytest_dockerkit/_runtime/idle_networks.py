@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from pytest_dockerkit._spec.network import NetworkSpec
 
 
+#: How long a network may take to come back before another is made, in seconds: the engine seems to have trouble.
+_PATIENCE_S = 10.0
+
+
 class IdleNetworks:
     """The networks of one process that one test has left and the next may have.
 
@@ -25,23 +29,34 @@ class IdleNetworks:
     def __init__(self, session: Session) -> None:
         self.still_wanted: Callable[[], int | None] = lambda: None
         self._session = session
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._idle: list[tuple[NetworkSpec, Network]] = []
+        #: How many were given back that somebody may still be in, and how many threads wait for one.
+        self._coming = 0
+        self._waiting = 0
 
-    def take(self, spec: NetworkSpec, after: Iterable[str] = ()) -> Network | None:
+    def take(self, spec: NetworkSpec, after: Iterable[str] = (), *, wait: bool = False) -> Network | None:
         """Give a network that nobody is in, with a handle of its own; None if there is none.
 
         Args:
             spec: of what kind.
             after: the networks of containers that will join it: its name has to sort behind theirs.
+            wait: whether to wait for those that are about to be left. That takes less than half of the engine's time
+                for one more, and is for what is made ahead.
         """
         first = max(after, default="")
         with self._lock:
-            for place, (kind, network) in enumerate(self._idle):
-                if kind == spec and network.name > first:
-                    del self._idle[place]
-                    return network.anew()
-        return None
+            self._waiting += 1
+            try:
+                while True:
+                    for place, (kind, network) in enumerate(self._idle):
+                        if kind == spec and network.name > first:
+                            del self._idle[place]
+                            return network.anew()
+                    if not wait or self._coming == 0 or not self._lock.wait(_PATIENCE_S):
+                        return None
+            finally:
+                self._waiting -= 1
 
     def give_back(self, spec: NetworkSpec, network: Network) -> None:
         """Take a network whose containers are gone, or are to go by now."""
@@ -52,7 +67,13 @@ class IdleNetworks:
         for guest in guests:
             # Before the next test begins, which may look whom they know.
             self._session.engine.networks.disconnect(network.name, guest)
-        self._session.removals.after_containers(lambda: self._keep(spec, network))
+        if self._session.removals.leaving:
+            # For another process; it does not come back.
+            self._session.removals.after_containers(lambda: self._keep(spec, network))
+            return
+        with self._lock:
+            self._coming += 1
+        self._session.removals.after_containers(lambda: self._come_back(spec, network))
 
     def remove_all(self) -> None:
         """Remove those that are kept, behind what comes next."""
@@ -60,6 +81,14 @@ class IdleNetworks:
             idle, self._idle = self._idle, []
         for _, network in idle:
             self._session.removals.later("network", network.name)
+
+    def _come_back(self, spec: NetworkSpec, network: Network) -> None:
+        try:
+            self._keep(spec, network)
+        finally:
+            with self._lock:
+                self._coming -= 1
+                self._lock.notify_all()
 
     def _keep(self, spec: NetworkSpec, network: Network) -> None:
         """Keep it for the next, if it is as new; else remove it."""
@@ -77,7 +106,7 @@ class IdleNetworks:
 
     def _is_wanted(self) -> bool:
         wanted = self.still_wanted()
-        return not self._session.removals.ending and (wanted is None or len(self._idle) < wanted)
+        return not self._session.removals.ending and (wanted is None or len(self._idle) < wanted + self._waiting)
 
 
 def _is_empty(network: Network) -> bool:

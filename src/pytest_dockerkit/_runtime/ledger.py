@@ -36,6 +36,10 @@ class Ledger:
         """Tell whether this process has made it, or was about to, and has not removed it."""
         return Entry(kind, name) in self._open
 
+    def count(self, kind: str) -> int:
+        """Count what this process has made of a kind, and not removed."""
+        return sum(entry.kind == kind for entry in self._open)
+
     def making(self, kind: str, name: str) -> None:
         """Write that something is about to be made."""
         self._open.add(Entry(kind, name))

@@ -77,10 +77,12 @@ class Removals:
             networks: of a container, those that are to be removed with it.
         """
         names = [*networks]
-        if not self.ending or self.leaving or self._session.is_forked or not names:
+        alone = self._session.ledger.count("container") == 1
+        if not (self.ending and alone and names) or self.leaving or self._session.is_forked:
             self.after_containers(lambda: self._session.remove(kind, name), kind)
             return
-        # Cut off first, they go at the same time: a quarter less than one after the other.
+        # Cut off first, they go at the same time: a quarter less than one after the other. With several containers
+        # it would be more.
         with self._lock:
             cut = self._submit(lambda: self._cut_off(name, names), _CUT)
             self._submit(lambda: self._session.remove(kind, name), _CUT_CONTAINER, (cut,))
@@ -98,9 +100,7 @@ class Removals:
             # Begun in this order, so that what is waited for has begun before what waits, and no thread is wanting.
             self._submit(action, kind, () if kind == _CONTAINER else self._before(kind))
 
-    def _submit(
-        self, action: Callable[[], object], kind: str, before: Iterable[Future[None]] = ()
-    ) -> Future[None]:
+    def _submit(self, action: Callable[[], object], kind: str, before: Iterable[Future[None]] = ()) -> Future[None]:
         future = self._crew.submit(lambda: self._carry_out(action, before))
         self._pending[future] = kind
         # One that is done already is forgotten at once.

@@ -110,7 +110,7 @@ class Starter:
             source = self._with_files(spec, baked, image, wanted) if baked else image
             means.go_on()
             after = [network.name for peer in means.peers for network in peer.networks]
-            networks = [surroundings.network_for(each, wanted, after) for each in spec.networks]
+            networks = [surroundings.network_for(each, wanted, after, ahead=means.unseen) for each in spec.networks]
             volumes = surroundings.volumes_for(spec, means.volumes_scope or wanted.scope, wanted.group)
             introduce(means.peers, spec, networks)
             # Before it is made, so that no interruption falls in between; the networks were before, and end later.

@@ -117,13 +117,16 @@ class Surroundings:
         self._session.engine.volumes.create(name, spec, self._session.labels_in(scope))
         return Volume(self._session.engine, name, remove)
 
-    def network_for(self, request: NetworkRequest, wanted: Wanted, after: Iterable[str] = ()) -> Network:
+    def network_for(
+        self, request: NetworkRequest, wanted: Wanted, after: Iterable[str] = (), *, ahead: bool = False
+    ) -> Network:
         """Give the network that a spec names; one that it describes is made once for a group of a scope.
 
         Args:
             request: the network.
             wanted: the container that is to be in it.
             after: the names of networks of others that are to join it.
+            ahead: whether nobody waits for it yet.
 
         Raises:
             SpecError: it does not exist, or is of another kind.
@@ -146,7 +149,9 @@ class Surroundings:
                 if isinstance(request, NetworkSpec):
                     network = self.network(request, wanted.scope)
                 else:
-                    network = self._isolated(NetworkSpec(internal=request == INTERNAL), wanted.scope, after)
+                    network = self._isolated(
+                        NetworkSpec(internal=request == INTERNAL), wanted.scope, after, ahead=ahead
+                    )
                 wanted.scope.at_end(lambda: self._networks.pop(key, None))
                 self._networks[key] = network
             return self._networks[key]
@@ -155,10 +160,12 @@ class Surroundings:
         """Give the network that was made for a group of a scope; None if there is none yet."""
         return self._networks.get((wanted.scope.key, wanted.group, request))
 
-    def _isolated(self, spec: NetworkSpec, scope: ScopeInstance, after: Iterable[str]) -> Network:
+    def _isolated(self, spec: NetworkSpec, scope: ScopeInstance, after: Iterable[str], *, ahead: bool) -> Network:
         """Give a network that nobody is in; at the end of the scope it is free for others."""
         labels = self._session.labels
-        network = self.idle.take(spec, after) or self._create(self._network_name("net", labels), spec, labels)
+        network = self.idle.take(spec, after, wait=ahead) or self._create(
+            self._network_name("net", labels), spec, labels
+        )
         scope.at_end(lambda: self.idle.give_back(spec, network))
         return network
 
