@@ -234,8 +234,10 @@ def test_a_project_may_be_elsewhere(dockerkit_cli: Run, suite: Suite, arguments:
     [
         (
             ["biuld"],
-            "dockerkit: 'biuld' is no command\n  saw:  there are: build, lock, prune, help\n"
-            "  mend: did you mean 'build'?",
+            (
+                "dockerkit: 'biuld' is no command\n  saw:  there are: build, lock, prune, help\n"
+                "  mend: did you mean 'build'?"
+            ),
         ),
         ([], "dockerkit: no command is given\n  mend: see dockerkit --help"),
         (
