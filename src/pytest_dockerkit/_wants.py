@@ -55,6 +55,7 @@ class Plan:
         self._session = session
         self._ahead = session.ahead
         self._fixtures: dict[tuple[object, ...], Errand | None] = {}
+        self._under_way: set[tuple[object, ...]] = set()
         self._markers: dict[tuple[object, ...], list[tuple[ContainerRequest, Errand]]] = {}
 
     def begin(
@@ -74,8 +75,7 @@ class Plan:
                 self._fixture(test, name)
             for request in test.requests:
                 self._marker(test, request)
-        except DockerkitError:
-            # Whoever asks for it is told.
+        except Exception:  # noqa: BLE001  - whoever asks for it is told, and no other test is to suffer from it
             return
 
     # Fixtures
@@ -92,7 +92,14 @@ class Plan:
             if place.scope in test.scopes_of_now and found[-1].cached_result is not None:
                 # A test has asked for it already.
                 return _there(found[-1].cached_result[0])
-            self._fixtures[key] = self._begin_fixture(test, factory, place)
+            if key in self._under_way:
+                # They depend on each other in a circle, which is told when they are set up.
+                return None
+            self._under_way.add(key)
+            try:
+                self._fixtures[key] = self._begin_fixture(test, factory, place)
+            finally:
+                self._under_way.discard(key)
         return self._fixtures[key]
 
     def _begin_fixture(self, test: Test, factory: Factory, place: _Place) -> Errand | None:

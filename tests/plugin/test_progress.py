@@ -415,7 +415,10 @@ def test_a_large_context_is_told_once_and_is_no_warning(suite: Suite, args: list
             "conftest.py": """
                 from pytest_dockerkit._engine import context_size
 
-                context_size.LARGE_BYTES = 1000
+                was, context_size.LARGE_BYTES = context_size.LARGE_BYTES, 1000
+
+                def pytest_unconfigure():
+                    context_size.LARGE_BYTES = was
                 """,
             "app/Dockerfile": f"""
                 FROM busybox:stable AS one

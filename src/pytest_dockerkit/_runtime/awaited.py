@@ -9,10 +9,12 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from pytest_dockerkit import probes
 from pytest_dockerkit._poll import Bell, Look, until_ready
 from pytest_dockerkit._runtime.health import AWAITED
 from pytest_dockerkit._runtime.known import KnownContainer, by_alias
 from pytest_dockerkit._runtime.log_watch import LogWatches, count_in
+from pytest_dockerkit.errors import ContainerRemovedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +32,18 @@ class AwaitedContainer(KnownContainer):
     def time_left_s(self) -> float | None:
         """How long it is still waited for, in seconds; None if it is not."""
         return None if self.deadline is None else self.deadline - time.monotonic()
+
+    @property
+    def looks_by_itself(self) -> bool:
+        """Whether it is found out whether it is ready without any code of the user's."""
+        return self.spec.wait is None or type(self.spec.wait).__module__ == probes.__name__
+
+    def is_alive(self) -> bool:
+        """Tell whether it is as it was when it was ready: running, or at its end where that was waited for."""
+        try:
+            return self.status == "running" or bool(getattr(self.spec.wait, "allows_exit", False))
+        except ContainerRemovedError:
+            return False
 
     def check_health(self) -> Look:
         """Look at its health once, sooner than Docker does.

@@ -311,21 +311,9 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
 
         return Sight(self.state(), self.health, self.logs(since=since, tail=REPORTED_LINES).rstrip())
 
-    def is_alive(self) -> bool:
-        """Tell whether it is as it was when it was ready: running, or at its end where that was waited for."""
-        try:
-            return self.status == "running" or bool(getattr(self.spec.wait, "allows_exit", False))
-        except ContainerRemovedError:
-            return False
-
     def death(self) -> DockerkitError:
         """Make the error that says how it ended."""
         return readiness.death(self, self.state())
-
-    @property
-    def looks_by_itself(self) -> bool:
-        """Whether it is found out whether it is ready without any code of the user's."""
-        return self.spec.wait is None or type(self.spec.wait).__module__ == probes.__name__
 
     def await_ready(self, go_on: Callable[[], object] | None = None, *, timeout_s: float | None = None) -> None:
         """Wait as its spec says.

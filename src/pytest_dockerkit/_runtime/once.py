@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._runtime.clock import engine_time
 from pytest_dockerkit._runtime.results import RunResult
-from pytest_dockerkit._runtime.scope import ScopeInstance, end_all
+from pytest_dockerkit._runtime.scope import ONCE, ScopeInstance, end_all
 from pytest_dockerkit._runtime.starting import Wanted
 from pytest_dockerkit._spec.container import make_spec
 from pytest_dockerkit._units import show_seconds
@@ -29,7 +29,7 @@ def run(session: Session, image: Image, command: str | Sequence[str] | None, fie
         options = {"LogConfig": {"Type": "local"}, **spec.docker_options}
         spec = make_spec({**given, "docker_options": options})
     endings: list[Callable[[], object]] = []
-    scope = ScopeInstance("run", f"run of {image.id}, {id(endings)}", endings.append)
+    scope = ScopeInstance(ONCE, f"run of {image.id}, {id(endings)}", endings.append)
     try:
         container = session.run(Wanted(spec, scope, spec.name or "run"))
         stdout = session.engine.containers.logs(container.id, stderr=False)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 #: The scope of what all xdist workers share. All others are pytest's, but for the kit's and that of what is made
 #: ahead.
 RUN = "run"
+#: The scope of what is run to its end.
+ONCE = "once"
 
 
 def end_all(endings: list[Callable[[], object]]) -> None:

@@ -10,7 +10,7 @@ from pytest_dockerkit._engine.body import container_body
 from pytest_dockerkit._names import NAME_LABEL, object_name
 from pytest_dockerkit._runtime.handles import RunningContainer
 from pytest_dockerkit._runtime.images import Image
-from pytest_dockerkit._runtime.scope import RUN
+from pytest_dockerkit._runtime.scope import ONCE, RUN
 from pytest_dockerkit._runtime.surroundings import introduce
 from pytest_dockerkit._runtime.transfer import put_files
 from pytest_dockerkit._spec.container import ContainerSpec
@@ -114,7 +114,8 @@ class Starter:
             volumes = surroundings.volumes_for(spec, means.volumes_scope or wanted.scope, wanted.group)
             introduce(means.peers, spec, networks)
             # Before it is made, so that no interruption falls in between; the networks were before, and end later.
-            means.at_end(lambda: self._end(spec, name, made))
+            at_once = wanted.scope.scope == ONCE
+            means.at_end(lambda: self._end(spec, name, made, at_once=at_once))
             means.go_on()
             session.places.take(name, spec, wait=not means.unseen, shared=wanted.scope.scope == RUN)
             labels = session.labels_in(wanted.scope)
@@ -133,15 +134,22 @@ class Starter:
             raise
         return made[0]
 
-    def _end(self, spec: ContainerSpec, name: str, made: Sequence[RunningContainer]) -> None:
-        """Remove a container at the end of its scope, behind what comes next where that cannot notice."""
+    def _end(self, spec: ContainerSpec, name: str, made: Sequence[RunningContainer], *, at_once: bool) -> None:
+        """Remove a container at the end of its scope, behind what comes next where that cannot notice.
+
+        Args:
+            spec: what it is.
+            name: its name.
+            made: it, if it was made.
+            at_once: whether it is to be gone at the end of the call that has made it.
+        """
         if not made:
             self._session.remove("container", name)
         elif not made[0].removed:
             self._session.places.leaves(name)
             # Who has joined its network would find it there for a while.
             has_guests = any(network.has_guests for network in made[0].networks)
-            if self._session.removals.may_wait(spec, has_guests=has_guests):
+            if not at_once and self._session.removals.may_wait(spec, has_guests=has_guests):
                 own = [network.name for network in made[0].networks if network.is_ours]
                 made[0].leave(lambda: self._session.removals.later("container", name, own))
             else:
