@@ -240,7 +240,7 @@ class Ahead:
                 self._drop(errand)
         with self._lock:
             endings = self._endings.pop(key, [])
-        end_all(endings)
+        _end(endings)
 
     def drop_all(self) -> None:
         """Remove all that nobody has taken yet."""
@@ -254,7 +254,7 @@ class Ahead:
             errand.given_up = True
         if not errand.outcome.cancel() and errand.begun:
             wait([errand.outcome])
-        end_all(errand.endings)
+        _end(errand.endings)
 
     def stop(self) -> None:
         """End what is being made, and remove what nobody has taken."""
@@ -270,7 +270,7 @@ class Ahead:
         with self._lock:
             scopes, self._endings = self._endings, {}
         for endings in scopes.values():
-            end_all(endings)
+            _end(endings)
         self._containers.close()
         self._builds.close()
 
@@ -287,6 +287,14 @@ class Ahead:
         with self._lock:
             endings = self._endings.setdefault(key, [])
         return ScopeInstance(word, key, endings.append)
+
+
+def _end(endings: list[Callable[[], object]]) -> None:
+    """Remove what nobody has taken; what cannot be removed is tried again at the end of the run, by the ledger."""
+    try:
+        end_all(endings)
+    except* DockerkitError:
+        pass
 
 
 def slot_of(wanted: Wanted) -> Slot:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from pytest_dockerkit._runtime import kept_records
-from pytest_dockerkit.errors import DockerkitError, LockError
+from pytest_dockerkit._runtime.locks import acquired
+from pytest_dockerkit.errors import DockerkitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,16 +61,8 @@ class Kept:
         engine = _engine(settings)
         directory = settings.directory(_DIRECTORY, _name(settings, engine))
         lock = _lock_of(directory)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
+        if not acquired(lock, "what is kept for the next run"):
             return None
-        except (OSError, NotImplementedError) as failure:
-            raise LockError(
-                "the lock of what is kept for the next run cannot be taken",
-                saw=f"lock {lock.lock_file}: {failure}",
-                mend="name a directory in XDG_CACHE_HOME that can be written to, on a file system with locks",
-            ) from None
         about = {"project": str(settings.project), "engine": engine, "lifetime_s": settings.reuse_lifetime_s}
         _write(directory / _ABOUT, json.dumps(about).encode())
         # A run that was killed has left what only its own end would have put in order.

@@ -8,10 +8,10 @@ import secrets
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import BaseFileLock, FileLock
 
 from pytest_dockerkit._poll import Look, until_ready
-from pytest_dockerkit._runtime.locks import LOCK_TIMEOUT_S
+from pytest_dockerkit._runtime.locks import LOCK_TIMEOUT_S, acquired
 from pytest_dockerkit._units import show_seconds
 from pytest_dockerkit.errors import LockError
 
@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 #: How long the pauses are between two looks at what another process makes, in seconds. A look costs two system calls.
 _PAUSE_S = 0.02
+
+#: What the locks are those of, in errors.
+_WHOSE = "what the workers share"
 
 Record = dict[str, Any]
 
@@ -105,7 +108,7 @@ class Records:
             LockError: there can be no lock.
         """
         lock = FileLock(self._path(key, "lock"))
-        free = _taken(lock)
+        free = acquired(lock, _WHOSE)
         try:
             yield free
         finally:
@@ -125,7 +128,7 @@ class Records:
 
         def look() -> Look:
             go_on()
-            return Look(ready=_taken(lock) or not is_wanted())
+            return Look(ready=acquired(lock, _WHOSE) or not is_wanted())
 
         if not look().ready:
             with waiting():
@@ -183,18 +186,3 @@ class Records:
 
     def _path(self, key: str, suffix: str) -> Path:
         return self._directory() / f"{key}.{suffix}"
-
-
-def _taken(lock: BaseFileLock) -> bool:
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return False
-    except (OSError, NotImplementedError) as failure:
-        # The latter where a file system knows no locks.
-        raise LockError(
-            "the lock of what the workers share cannot be taken",
-            saw=f"lock {lock.lock_file}: {failure}",
-            mend="name a directory in XDG_CACHE_HOME that can be written to, on a file system with locks",
-        ) from None
-    return True

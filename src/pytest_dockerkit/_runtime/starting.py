@@ -122,7 +122,11 @@ class Starter:
             container_id = self._create(spec, source, name, wanted.alias, networks, volumes, labels)
             put_files(session.engine, container_id, {key: spec.files[key] for key in spec.files if key not in baked})
             means.go_on()
-            made.append(self._start(spec, image, container_id, name, wanted.alias, networks))
+            # Commands and logs want it soon, and the engine is busy now.
+            session.engine.import_client_behind()
+            session.engine.containers.start(container_id)
+            session.note("started", name)
+            made.append(self.handle(spec, image, container_id, name, wanted.alias, networks))
             if not means.unseen or made[0].looks_by_itself:
                 made[0].await_ready(means.go_on)
         except BaseException:
@@ -200,21 +204,6 @@ class Starter:
             if network.names is not None:
                 engine.networks.connect(network.names.name, container_id, names)
         return container_id
-
-    def _start(
-        self,
-        spec: ContainerSpec,
-        image: Image,
-        container_id: str,
-        name: str,
-        alias: str,
-        networks: Iterable[Network],
-    ) -> RunningContainer:
-        # Commands and logs want it soon, and the engine is busy now.
-        self._session.engine.import_client_behind()
-        self._session.engine.containers.start(container_id)
-        self._session.note("started", name)
-        return self.handle(spec, image, container_id, name, alias, networks)
 
     def handle(
         self,
