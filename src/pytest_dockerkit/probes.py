@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
-import threading
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pytest_dockerkit._dialling import ANSWER_S, beginning, hung_up, is_context, ssl_context, try_port
 from pytest_dockerkit._poll import Look
 from pytest_dockerkit._spec import checks
 from pytest_dockerkit._spec.ports import port_key
-from pytest_dockerkit._spec.probe import Probe
-from pytest_dockerkit._spec.secret import masked_repr
+from pytest_dockerkit._spec.probe import OfFields, Probe, check_pattern, check_tcp, several_probes
 from pytest_dockerkit.errors import (
     CapabilityError,
     ContainerExitedError,
@@ -32,8 +30,7 @@ from pytest_dockerkit.errors import (
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Mapping, Sequence
-    from http.client import HTTPResponse
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "Look",
@@ -49,17 +46,7 @@ __all__ = [
     "running",
 ]
 
-#: How long one connection attempt may take, in seconds. The host's own bridge answers within one.
-_CONNECT_S = 0.25
-
-#: How long a connection through a port proxy must last to count, in seconds. A proxy accepts before the
-#: service listens, and hangs up as soon as it has found nobody behind it: on one machine well under 10 ms.
-_HELD_S = 0.1
-
 _STATUS = "status=200, or status=(200, 204)"
-
-#: How long one HTTP answer may take, in seconds.
-_ANSWER_S = 2.0
 
 #: How much of an answer is read where its body counts, and where a wrong one is only shown, in bytes.
 _BODY_BYTES = 64 * 1024
@@ -72,42 +59,22 @@ _COMMAND_S = 30.0
 _LEAST_COMMAND_S = 1.0
 
 
-class _OfFields:
-    """Equal, hashed and shown by its fields, as a dataclass is that makes its own methods.
-
-    Those are compiled for each class where it is defined: with nine of them a tenth of all that we import.
-    """
-
-    def _content(self) -> tuple[object, ...]:
-        dataclass: Any = self
-        return tuple(getattr(self, each.name) for each in fields(dataclass))
-
-    def __eq__(self, other: object) -> bool:
-        return self._content() == other._content() if type(other) is type(self) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._content())
-
-    def __repr__(self) -> str:
-        return masked_repr(self)
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class _Healthy(_OfFields):
+class _Healthy(OfFields):
     def look(self, container: Any) -> Look:
         look: Look = container.check_health()
         return look
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _Running(_OfFields):
+class _Running(OfFields):
     def look(self, container: Any) -> Look:
         status = container.status
         return Look(status == "running", f"status {status}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _Exited(_OfFields):
+class _Exited(OfFields):
     code: int | None
     allows_exit: bool = field(default=True, init=False)
 
@@ -121,13 +88,13 @@ class _Exited(_OfFields):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _Port(_OfFields):
+class _Port(OfFields):
     port: int | str
 
     def look(self, container: Any) -> Look:
         seen = ""
         for address, proxied in container.ways_to(self.port):
-            outcome = _try_port(address, proxied=proxied)
+            outcome = try_port(address, proxied=proxied)
             seen = f"port {self.port} at {address[0]}:{address[1]} {outcome}"
             if outcome in ("open", "refused"):
                 # The service's own word; there is nothing that another way could add.
@@ -136,7 +103,7 @@ class _Port(_OfFields):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _Http(_OfFields):
+class _Http(OfFields):
     path: str
     port: int | str | None
     status: int | tuple[int, ...]
@@ -150,21 +117,21 @@ class _Http(_OfFields):
         host, port = container.address(self.port if self.port is not None else container.first_port())
         connection: http.client.HTTPConnection
         if self.tls:
-            connection = http.client.HTTPSConnection(host, port, timeout=_ANSWER_S, context=_ssl_context(self.tls))
+            connection = http.client.HTTPSConnection(host, port, timeout=ANSWER_S, context=ssl_context(self.tls))
         else:
-            connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_S)
+            connection = http.client.HTTPConnection(host, port, timeout=ANSWER_S)
         where = f"{'https' if self.tls else 'http'}://{host}:{port}{self.path}"
         try:
             connection.connect()
-            with _hung_up(connection.sock) as late:
+            with hung_up(connection.sock) as late:
                 connection.request("GET", self.path, headers=dict(self.headers))
                 with contextlib.closing(connection.getresponse()) as answer:
                     if late.is_set():
                         # A header that is cut short is taken for whole.
-                        raise TimeoutError(f"no whole header after {_ANSWER_S:g} s")
+                        raise TimeoutError(f"no whole header after {ANSWER_S:g} s")
                     right = answer.status in self._wanted
                     limit = _SHOWN_BYTES if not right else _BODY_BYTES if self.body is not None else 0
-                    text = _beginning(answer, limit).decode(errors="replace")
+                    text = beginning(answer, limit).decode(errors="replace")
         except (OSError, http.client.HTTPException) as failure:
             return Look(ready=False, seen=f"{where}: {type(failure).__name__}: {failure}")
         finally:
@@ -184,7 +151,7 @@ class _Http(_OfFields):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _Log(_OfFields):
+class _Log(OfFields):
     pattern: str
     times: int
 
@@ -194,7 +161,7 @@ class _Log(_OfFields):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _Command(_OfFields):
+class _Command(OfFields):
     argv: tuple[str, ...]
 
     def look(self, container: Any) -> Look:
@@ -214,7 +181,7 @@ class _Command(_OfFields):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _All(_OfFields):
+class _All(OfFields):
     probes: tuple[Probe, ...]
 
     def look(self, container: Any) -> Look:
@@ -227,7 +194,7 @@ class _All(_OfFields):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _Any(_OfFields):
+class _Any(OfFields):
     probes: tuple[Probe, ...]
 
     def look(self, container: Any) -> Look:
@@ -269,7 +236,7 @@ def port(number: int | str) -> Probe:
     Raises:
         SpecError: it is no port, or no TCP port.
     """
-    _check_tcp(number)
+    check_tcp(number)
     return _Port(number)
 
 
@@ -303,10 +270,10 @@ def http(
             "an HTTP path is ASCII without spaces", saw=repr(path), mend="urllib.parse.quote() writes it so"
         )
     if port is not None:
-        _check_tcp(port)
+        check_tcp(port)
     if body is not None:
-        _check_pattern(body)
-    if not (isinstance(tls, bool) or _is_context(tls)):
+        check_pattern(body)
+    if not (isinstance(tls, bool) or is_context(tls)):
         raise checks.wrong_type("tls", tls, "tls=True, or tls= an ssl.SSLContext")
     wanted = checks.sequence("status", (status,) if isinstance(status, int) else status, _STATUS)
     if not wanted:
@@ -326,7 +293,7 @@ def log(pattern: str, times: int = 1) -> Probe:
     Raises:
         SpecError: it is no regular expression, or `times` is below 1.
     """
-    _check_pattern(pattern)
+    check_pattern(pattern)
     return _Log(pattern, checks.whole_number("times", times, least=1))
 
 
@@ -352,13 +319,13 @@ def exited(code: int | None = 0) -> Probe:
 @without_our_frames
 def all_of(*several: Probe) -> Probe:
     """Ready when all of the probes are."""
-    return _All(_several("all_of", several))
+    return _All(several_probes("all_of", several))
 
 
 @without_our_frames
 def any_of(*several: Probe) -> Probe:
     """Ready when one of the probes is."""
-    return _Any(_several("any_of", several))
+    return _Any(several_probes("any_of", several))
 
 
 def as_look(outcome: Look | bool, probe: Probe) -> Look:  # noqa: FBT001  - what a probe may return
@@ -376,101 +343,3 @@ def tcp_ports_of(probe: Probe, container: Any) -> tuple[str, ...]:
         several = (tcp_ports_of(each, container) for each in probe.probes)
         return tuple(dict.fromkeys(key for keys in several for key in keys))
     return ()
-
-
-def _several(name: str, probes: tuple[object, ...]) -> tuple[Probe, ...]:
-    taken = tuple(each for each in probes if isinstance(each, Probe) and not isinstance(each, type))
-    if not probes or len(taken) < len(probes):
-        raise SpecError(
-            f"{name}() takes one probe or more",
-            saw=repr(probes),
-            mend=f"probes.{name}(probes.port(80), probes.log(…))",
-        )
-    return taken
-
-
-def _check_tcp(number: object) -> None:
-    if not port_key(number).endswith("/tcp"):
-        raise SpecError("only TCP ports can be probed", saw=repr(number), mend="probes.log(…) or probes.command(…)")
-
-
-def _check_pattern(pattern: object) -> None:
-    try:
-        if not isinstance(pattern, str):
-            raise checks.wrong_type("pattern", pattern, 'a text, such as r"ready to accept connections"')
-        re.compile(pattern)
-    except re.error as failure:
-        raise SpecError(
-            "it is no regular expression", saw=f"{pattern!r}: {failure}", mend="see the re module"
-        ) from None
-
-
-def _is_context(tls: object) -> bool:
-    # Imported where it is needed: it takes 5 ms.
-    import ssl
-
-    return isinstance(tls, ssl.SSLContext)
-
-
-def _ssl_context(tls: bool | ssl.SSLContext) -> ssl.SSLContext:  # noqa: FBT001  - the user's own value
-    import ssl
-
-    if isinstance(tls, ssl.SSLContext):
-        return tls
-    # The certificate of a service under test is its own; who wants it checked gives a context.
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-@contextlib.contextmanager
-def _hung_up(wire: socket.socket) -> Iterator[threading.Event]:
-    """Hang up when the block takes too long: a socket's own timeout is for each piece, and they may have no end."""
-    late = threading.Event()
-
-    def hang_up() -> None:
-        late.set()
-        # TLS's own way to shut down is not for a second thread.
-        with contextlib.suppress(OSError):
-            socket.socket.shutdown(wire, socket.SHUT_RDWR)
-
-    timer = threading.Timer(_ANSWER_S, hang_up)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield late
-    finally:
-        timer.cancel()
-
-
-def _beginning(answer: HTTPResponse, limit: int) -> bytes:
-    """Read the body up to a limit, or as far as it comes."""
-    import http.client
-
-    got = bytearray()
-    with contextlib.suppress(OSError, http.client.HTTPException):
-        while len(got) < limit and (piece := answer.read1(limit - len(got))):
-            got += piece
-    return bytes(got)
-
-
-def _try_port(address: tuple[str, int], *, proxied: bool) -> str:
-    """Connect once: `open`, `refused`, or what kept from knowing."""
-    try:
-        with socket.create_connection(address, timeout=_CONNECT_S) as connection:
-            return _held(connection) if proxied else "open"
-    except ConnectionRefusedError:
-        return "refused"
-    except OSError as failure:
-        return f"not reached ({failure})"
-
-
-def _held(connection: socket.socket) -> str:
-    connection.settimeout(_HELD_S)
-    try:
-        return "open" if connection.recv(1) else "refused"
-    except TimeoutError:
-        return "open"
-    except OSError:
-        return "refused"
