@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -17,7 +18,12 @@ import docker
 import pytest
 
 import pytest_dockerkit
+from pytest_dockerkit import Kit
+from pytest_dockerkit._engine.client import ClientWire
+from pytest_dockerkit._engine.daemon import Daemon
+from pytest_dockerkit._engine.wire import SocketWire
 from tests.plugin.registry import Proxy, Registry, proxied, running
+from tests.plugin.wires import Relay
 
 # pytester forgets after each inner run which modules that run has imported, but not the packages' attributes: a
 # module that is imported late would meet another copy of the errors than the plugin has.
@@ -185,4 +191,21 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 def proxy(registry: Registry) -> Iterator[Proxy]:
     """What stands before the registry, and may refuse."""
     with proxied(registry) as made:
+        yield made
+
+
+@pytest.fixture(params=["socket", "tcp"])
+def daemon(request: pytest.FixtureRequest, dockerkit: Kit) -> Iterator[Daemon]:
+    """The engine, over either wire."""
+    host = dockerkit.engine.host
+    if not host.startswith("unix:///"):
+        pytest.skip("the engine is elsewhere")
+    with contextlib.ExitStack() as stack:
+        if request.param == "tcp":
+            relay = Relay(host.removeprefix("unix://"))
+            stack.callback(relay.close)
+            host = relay.url
+        made = Daemon(host)
+        stack.callback(made.close)
+        assert isinstance(made._wire, SocketWire if request.param == "socket" else ClientWire)
         yield made

@@ -4,40 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_dockerkit import Look, probes
-from pytest_dockerkit._engine.daemon import Daemon
 from pytest_dockerkit._poll import until_ready
 from pytest_dockerkit._runtime.log_watch import LogWatch
 from pytest_dockerkit.errors import ContainerExitedError, ContainerRemovedError, EngineError, NotReadyError
-from tests.plugin.test_wire import Relay
 
 if TYPE_CHECKING:
     from pytest_dockerkit import Kit, RunningContainer
+    from pytest_dockerkit._engine.daemon import Daemon
 
 IMAGE = "busybox:stable"
 #: Says what is written to its pipe, and ends when that is closed.
 REPEATS = ["sh", "-c", "mkfifo /tmp/pipe; echo begun; exec cat /tmp/pipe"]
-
-
-@pytest.fixture(params=["socket", "tcp"])
-def daemon(request: pytest.FixtureRequest, dockerkit: Kit) -> Iterator[Daemon]:
-    """The engine, over either wire."""
-    host = dockerkit.engine.host
-    if not host.startswith("unix:///"):
-        pytest.skip("the engine is elsewhere")
-    with contextlib.ExitStack() as stack:
-        if request.param == "tcp":
-            relay = Relay(host.removeprefix("unix://"))
-            stack.callback(relay.close)
-            host = relay.url
-        made = Daemon(host)
-        stack.callback(made.close)
-        yield made
 
 
 def readers() -> list[threading.Thread]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import socket
 import subprocess
 import sys
 import tarfile
@@ -16,9 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dockerkit._engine.client import ClientWire
 from pytest_dockerkit._engine.daemon import Daemon
-from pytest_dockerkit._engine.wire import SocketWire
 from pytest_dockerkit._poll import Look, until_ready
 from pytest_dockerkit._spec.mounts import VolumeSpec
 from pytest_dockerkit._spec.network import NetworkSpec
@@ -31,6 +28,7 @@ from pytest_dockerkit.errors import (
     EngineUnavailableError,
     NotOnEngineError,
 )
+from tests.plugin.wires import Relay
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,66 +37,6 @@ if TYPE_CHECKING:
 
 IMAGE = "busybox:stable"
 LABELS = {"dockerkit-test": "wire"}
-
-
-class Relay:
-    """A TCP port behind which the engine is."""
-
-    def __init__(self, engine: str) -> None:
-        self._engine = engine
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"tcp://127.0.0.1:{self._listening.getsockname()[1]}"
-        self._open: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._listening.accept()
-                far = socket.socket(socket.AF_UNIX)
-                far.connect(self._engine)
-                self._open += [near, far]
-                for pair in ((near, far), (far, near)):
-                    thread = threading.Thread(target=self._pass_on, args=pair)
-                    self._threads.append(thread)
-                    thread.start()
-
-    @staticmethod
-    def _pass_on(source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while piece := source.recv(65536):
-                # What the engine does not want to hear any more is let go.
-                with contextlib.suppress(OSError):
-                    target.sendall(piece)
-        with contextlib.suppress(OSError):
-            target.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        for each in (self._listening, *self._open):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-        for each in (self._listening, *self._open):
-            each.close()
-
-
-@pytest.fixture(params=["socket", "tcp"])
-def daemon(request: pytest.FixtureRequest, dockerkit: Kit) -> Iterator[Daemon]:
-    """The engine, over either wire."""
-    host = dockerkit.engine.host
-    if not host.startswith("unix:///"):
-        pytest.skip("the engine is elsewhere")
-    with contextlib.ExitStack() as stack:
-        if request.param == "tcp":
-            relay = Relay(host.removeprefix("unix://"))
-            stack.callback(relay.close)
-            host = relay.url
-        made = Daemon(host)
-        stack.callback(made.close)
-        assert isinstance(made._wire, SocketWire if request.param == "socket" else ClientWire)
-        yield made
 
 
 @pytest.fixture
