@@ -17,8 +17,9 @@ from pytest_dockerkit._run import containers_of, note, scope_key, scope_of, sess
 from pytest_dockerkit._runtime.scope import ScopeInstance
 from pytest_dockerkit._runtime.starting import Wanted
 from pytest_dockerkit._spec import checks
-from pytest_dockerkit._spec.container import ContainerSpec, spec_from
+from pytest_dockerkit._spec.container import ContainerSpec
 from pytest_dockerkit._spec.image import ImageSpec, check_image
+from pytest_dockerkit._spec.keywords import spec_from
 from pytest_dockerkit._spec.marker import container_from
 from pytest_dockerkit._spec.mounts import VolumeSpec
 from pytest_dockerkit._spec.network import NetworkSpec

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_dockerkit._runtime.session import Session
+    from pytest_dockerkit._runtime.shared import Shared
 
 #: The scopes of what is made ahead of one test. Whose end a package is, pytest knows when its fixtures are set up.
 _SCOPES = tuple(scope for scope in SCOPES if scope != "package")
@@ -39,6 +40,8 @@ def begin(session: pytest.Session) -> None:
     if items := [item for item in session.items if is_ours(item)]:
         runtime = _run.session_of(config)
         config.pluginmanager.register(Reservations(runtime), "dockerkit-reservations")
+        if runtime.shared is not None:
+            config.pluginmanager.register(Introductions(runtime.shared), "dockerkit-introductions")
         if _run.option(config, "prefetch") == "on":
             prefetch = Prefetch(runtime, session.items, alone=not _run.is_worker(config))
             config.pluginmanager.register(prefetch, "dockerkit-prefetch")
@@ -46,10 +49,7 @@ def begin(session: pytest.Session) -> None:
 
 
 class Reservations:
-    """Sees to it that a test has all that it needs at once.
-
-    It takes room for all that the test has for itself, so that no two tests wait for each other.
-    """
+    """Takes room for all that a test has for itself at once, so that no two tests wait for each other."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -65,20 +65,30 @@ class Reservations:
                 self._session.places.reserve(Test(item).own_specs(self._session.ahead))
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> None:
-        """Give back what was not used, and let those meet that were there before this test asked for them."""
+    def pytest_runtest_call(self) -> None:
+        """Give back what was not used."""
         self._release()
-        if self._session.shared is not None:
-            self._session.shared.acquaint(_run.containers_of(item))
-
-    def _release(self) -> None:
-        if not self._session.is_forked:
-            self._session.places.release()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_teardown(self) -> None:
         """Give back what was not used, though the test was not run."""
         self._release()
+
+    def _release(self) -> None:
+        if not self._session.is_forked:
+            self._session.places.release()
+
+
+class Introductions:
+    """Lets the containers of one test meet that were there before it asked for them."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        """Introduce them once the test has all that it needs."""
+        self._shared.acquaint(_run.containers_of(item))
 
 
 class Prefetch:

@@ -10,7 +10,7 @@ import pytest
 from pytest_dockerkit._factories import ContainerFactory, Factory, ImageFactory, ThingFactory
 from pytest_dockerkit._refs import Place, with_refs
 from pytest_dockerkit._spec import checks
-from pytest_dockerkit._spec.container import spec_from
+from pytest_dockerkit._spec.keywords import spec_from
 from pytest_dockerkit._spec.marker import SCOPES
 from pytest_dockerkit._spec.mounts import VolumeSpec
 from pytest_dockerkit._spec.network import NetworkSpec

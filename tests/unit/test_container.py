@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_dockerkit import ContainerSpec, HealthCheck, ImageSpec, NetworkSpec, Secret, external, probes
-from pytest_dockerkit._spec.container import make_spec, spec_fields
+from pytest_dockerkit._spec.keywords import make_spec, spec_fields
 from pytest_dockerkit._spec.mounts import Mount
 from pytest_dockerkit._spec.refs import ContainerHandle, FixtureRef
 from tests.unit.refusals import refusal

@@ -19,8 +19,8 @@ import pytest
 
 from pytest_dockerkit import ContainerSpec, HealthCheck, ImageSpec, NetworkSpec, Secret, VolumeSpec, external, probes
 from pytest_dockerkit._poll import Look
-from pytest_dockerkit._spec.container import spec_fields
 from pytest_dockerkit._spec.identity import NoIdentityError, container_identity, identity
+from pytest_dockerkit._spec.keywords import spec_fields
 from pytest_dockerkit._spec.mounts import Mount
 from pytest_dockerkit._spec.refs import (
     ContainerHandle,

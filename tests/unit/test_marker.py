@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_dockerkit import ContainerSpec, ImageSpec
-from pytest_dockerkit._spec.container import spec_fields
+from pytest_dockerkit._spec.keywords import spec_fields
 from pytest_dockerkit._spec.marker import BUILD_KEYWORDS, SCOPES, ContainerRequest, read_marker
 from tests.unit.refusals import refusal
 

@@ -10,9 +10,9 @@ import pytest
 from pytest_dockerkit import ContainerSpec, ImageSpec
 from pytest_dockerkit._engine.images import is_for, platform_of
 from pytest_dockerkit._runtime.builds import _platform, by_hand
-from pytest_dockerkit._spec.container import make_spec
 from pytest_dockerkit._spec.dockerfile import parse
 from pytest_dockerkit._spec.env_file import read_env_file
+from pytest_dockerkit._spec.keywords import make_spec
 from pytest_dockerkit._spec.marker import container_from
 from tests.unit.refusals import refusal
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_dockerkit import ContainerSpec, HealthCheck, ImageSpec, NetworkSpec, Secret, external, probes
-from pytest_dockerkit._spec.container import spec_fields
+from pytest_dockerkit._spec.keywords import spec_fields
 from pytest_dockerkit._spec.mounts import Mount
 from pytest_dockerkit._spec.refs import ContainerHandle, FixtureRef, ImageHandle, NetworkHandle, VolumeHandle
 from pytest_dockerkit._spec.self_contained import FIELDS, self_contained

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_dockerkit._names import check_alias, slug
 from pytest_dockerkit._runtime.scope import ScopeInstance, end_all
 from pytest_dockerkit._runtime.starting import Wanted
-from pytest_dockerkit._spec.container import ContainerSpec, make_spec, spec_from
+from pytest_dockerkit._spec.container import ContainerSpec
 from pytest_dockerkit._spec.image import ImageRequest, ImageSpec, check_image
+from pytest_dockerkit._spec.keywords import make_spec, spec_from
 from pytest_dockerkit._spec.mounts import VolumeSpec
 from pytest_dockerkit._spec.network import NetworkSpec
 from pytest_dockerkit.errors import SpecError

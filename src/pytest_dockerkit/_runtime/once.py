@@ -8,7 +8,7 @@ from pytest_dockerkit._runtime.clock import engine_time
 from pytest_dockerkit._runtime.results import RunResult
 from pytest_dockerkit._runtime.scope import ONCE, ScopeInstance, end_all
 from pytest_dockerkit._runtime.starting import Wanted
-from pytest_dockerkit._spec.container import make_spec
+from pytest_dockerkit._spec.keywords import make_spec
 from pytest_dockerkit._units import show_seconds
 from pytest_dockerkit.errors import ExecTimeoutError, NotReadyError
 from pytest_dockerkit.probes import exited

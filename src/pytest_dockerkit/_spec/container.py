@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_dockerkit._names import did_you_mean
 from pytest_dockerkit._spec import checks, mounts
 from pytest_dockerkit._spec.env_file import read_env_file
 from pytest_dockerkit._spec.fields import CHECKS
@@ -302,58 +301,6 @@ class ContainerSpec:
 
 #: The fields that mean "not given" by None.
 _MAY_BE_NONE = frozenset(each.name for each in fields(ContainerSpec) if each.default is None)
-
-
-def spec_fields() -> tuple[str, ...]:
-    """Give the names of the fields, in their order."""
-    return tuple(each.name for each in fields(ContainerSpec))
-
-
-def make_spec(given: Mapping[str, Any]) -> ContainerSpec:
-    """Make a spec from keywords, which may be wrong.
-
-    Raises:
-        SpecError: a keyword is unknown, or a value is wrong.
-    """
-    refuse_unknown(given, spec_fields())
-    if "image" not in given:
-        raise SpecError(
-            "no image is given",
-            saw=f"keywords: {', '.join(given) or 'none'}",
-            mend='an image such as "redis:7", or build=',
-        )
-    return ContainerSpec(**given)
-
-
-def spec_from(cls: type[S], spec: object, given: Mapping[str, Any]) -> S:
-    """Take a spec, or make one from its fields.
-
-    Raises:
-        SpecError: both are given, it is of another kind, or a field is wrong.
-    """
-    if spec is not None and (given or not isinstance(spec, cls)):
-        raise SpecError(
-            f"a {cls.__name__} or its fields can be given",
-            saw=repr(spec) + (f" and {', '.join(f'{key}=' for key in given)}" if given else ""),
-            mend="give one of them",
-        )
-    refuse_unknown(given, tuple(each.name for each in fields(cls)))
-    return spec if isinstance(spec, cls) else cls(**given)
-
-
-def refuse_unknown(given: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Refuse a keyword that there is not.
-
-    Raises:
-        SpecError: names the keyword, its value and the nearest right one.
-    """
-    for keyword, value in given.items():
-        if keyword not in known:
-            raise SpecError(
-                f"{keyword}= is no keyword here",
-                saw=checks.shown(keyword, value),
-                mend=did_you_mean(keyword, known),
-            )
 
 
 def _is_below(path: str, directory: str) -> bool:

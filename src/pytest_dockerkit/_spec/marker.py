@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._spec import checks
-from pytest_dockerkit._spec.container import ContainerSpec, make_spec, refuse_unknown, spec_fields
+from pytest_dockerkit._spec.container import ContainerSpec
 from pytest_dockerkit._spec.image import ImageSpec
+from pytest_dockerkit._spec.keywords import make_spec, refuse_unknown, spec_fields
 from pytest_dockerkit.errors import SpecError
 
 if TYPE_CHECKING:
