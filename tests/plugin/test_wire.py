@@ -314,26 +314,18 @@ print(json.dumps(seen))
     assert json.loads(python(script).stdout) == [[], [], True]
 
 
-@pytest.mark.parametrize(
-    "then",
-    [
-        "",
-        "import docker",
-        "import sys, threading; [one.join() for one in threading.enumerate() if one.daemon]; sys.modules['docker']",
-    ],
-)
-def test_importing_it_behind_leaves_no_trace(then: str) -> None:
-    """Whether the process ends before it is there, needs it at once, or later."""
-    ran = python(f"from pytest_dockerkit._engine.daemon import Daemon\nDaemon.import_client_behind()\n{then}")
-    assert (ran.stdout, ran.stderr) == ("", "")
-
-
-def test_it_is_imported_behind_once() -> None:
+def test_docker_py_is_imported_by_one_thread_at_a_time() -> None:
     script = """
+import sys
 import threading
-from pytest_dockerkit._engine.daemon import Daemon
-for _ in range(3):
-    Daemon.import_client_behind()
-print(sum("imports docker" in each.name for each in threading.enumerate()))
+from pytest_dockerkit._engine.client import IMPORTING, import_docker
+threads = [threading.Thread(target=import_docker) for _ in range(4)]
+with IMPORTING:
+    for each in threads:
+        each.start()
+    print("docker" in sys.modules, "requests" in sys.modules)
+for each in threads:
+    each.join()
+print("docker" in sys.modules, sys.modules["requests"].exceptions.__name__)
 """
-    assert python(script).stdout in ("0\n", "1\n")
+    assert python(script).stdout == "False False\nTrue requests.exceptions\n"

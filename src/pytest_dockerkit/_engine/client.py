@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.answers import Answer
@@ -53,6 +52,7 @@ class Client:
         return self.docker.api
 
     def _make(self) -> DockerClient:
+        import_docker()
         import docker
 
         try:
@@ -104,20 +104,17 @@ class ClientWire:
         """Leave the connections to the client, whose they are."""
 
 
-def import_behind() -> None:
-    """Begin to import docker-py in a thread, so that it is there when it is needed; may be called often."""
-    if "docker" not in sys.modules and not _BEGUN.is_set():
-        _BEGUN.set()
-        # As it ends there are no more threads to be had.
-        with suppress(RuntimeError):
-            # A daemon: a run that ends first does not wait for what it never needed.
-            threading.Thread(target=_import, name="pytest-dockerkit imports docker", daemon=True).start()
+#: Held while docker-py is imported.
+IMPORTING = threading.RLock()
 
 
-_BEGUN = threading.Event()
+def import_docker() -> None:
+    """Import docker-py and what it stands on, one thread at a time.
 
-
-def _import() -> None:
-    # Whoever needs it imports it again, and hears then what is wrong with it.
-    with suppress(BaseException):
-        import docker  # noqa: F401
+    Where one thread imports a package while another imports a module in it, each holds what the other waits for.
+    Python ends that by giving one of them a module that is not whole: "module 'requests' has no attribute
+    'exceptions'".
+    """
+    with IMPORTING:
+        for name in ("docker.errors", "requests.exceptions", "urllib3.exceptions"):
+            importlib.import_module(name)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_dockerkit._engine.base import EngineFacts
-from pytest_dockerkit._engine.client import Client, ClientWire
+from pytest_dockerkit._engine.client import Client, ClientWire, import_docker
 from pytest_dockerkit._engine.translate import of_client
 from pytest_dockerkit._engine.wire import AnswerError, SilenceError, SocketWire, Wire, ask
 from pytest_dockerkit.errors import EngineUnavailableError
@@ -151,6 +151,7 @@ def _is_default(context: object) -> bool:
 
 def _place(host: str | None, context: str | None) -> Place:
     """Find the engine as docker-py does."""
+    import_docker()
     from pytest_dockerkit._engine.client_places import place_in_environment, place_of_context
 
     if host:
@@ -165,6 +166,7 @@ def _by_socket(place: Place, wire: SocketWire) -> Reached:
 
 
 def _by_client(place: Place, headers: Mapping[str, str]) -> Reached:
+    import_docker()
     from pytest_dockerkit._engine.client_places import say_version
 
     facts = _facts(say_version(place.options), place.address)

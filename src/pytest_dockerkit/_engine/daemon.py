@@ -7,7 +7,6 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pytest_dockerkit._engine.client import import_behind
 from pytest_dockerkit._engine.connect import connect
 from pytest_dockerkit._engine.containers import Containers
 from pytest_dockerkit._engine.images import Images
@@ -76,11 +75,6 @@ class Daemon:
 
                 self._ladder = ladder(self._client, self.images, self.facts, self._variables, self._builder)
             return self._ladder
-
-    @staticmethod
-    def import_client_behind() -> None:
-        """Begin to import docker-py in a thread, for when the first command or log is wanted; may be called often."""
-        import_behind()
 
     def memory_bytes(self) -> int | None:
         """Give the memory of the machine that it runs on; None where it does not say."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pytest_dockerkit._engine.client import import_docker
 from pytest_dockerkit._runtime.crew import Crew
 from pytest_dockerkit._runtime.scope import ScopeInstance, end_all
 from pytest_dockerkit._runtime.starting import Means, NotProvidedError
@@ -110,6 +111,9 @@ class Ahead:
         """Begin to build or pull an image, once; what fails is told to whoever asks for it."""
         key = (request, pull, platform)
         if key not in self._images:
+            if isinstance(request, ImageSpec):
+                # Builds may want it, in threads beside the tests.
+                import_docker()
 
             def get() -> Image:
                 self._go_on()
@@ -198,6 +202,10 @@ class Ahead:
         """
         # One that still waits for a thread is done sooner by who needs it now.
         if not errand.outcome.cancel():
+            if not errand.outcome.done() and self._session.shared is None:
+                # Tests will want it for commands and logs. In the thread that waits: one of ours beside the test
+                # might meet an import of the test's own. Of several workers, most want it never.
+                import_docker()
             failure = errand.outcome.exception()
             if failure is None:
                 return errand.outcome.result()

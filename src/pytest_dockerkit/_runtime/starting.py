@@ -122,8 +122,6 @@ class Starter:
             container_id = self._create(spec, source, name, wanted.alias, networks, volumes, labels)
             put_files(session.engine, container_id, {key: spec.files[key] for key in spec.files if key not in baked})
             means.go_on()
-            # Commands and logs want it soon, and the engine is busy now.
-            session.engine.import_client_behind()
             session.engine.containers.start(container_id)
             session.note("started", name)
             made.append(self.handle(spec, image, container_id, name, wanted.alias, networks))

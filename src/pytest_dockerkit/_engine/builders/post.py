@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.builders import needs
 from pytest_dockerkit._engine.builders.failure import Failure, failed
+from pytest_dockerkit._engine.client import import_docker
 from pytest_dockerkit._engine.translate import translated
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Post:
             BuildError: it refuses the request.
             EngineError: it went away, or took too long.
         """
+        import_docker()
         import docker.errors
 
         with translated(f"build {request.title}"):
