@@ -381,7 +381,7 @@ def test_a_directory_for_the_state_that_cannot_be_made_is_told(tmp_path: Path) -
 def test_a_lock_that_cannot_be_taken_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
-    def acquire(_: FileLock) -> None:
+    def acquire(_: FileLock, **_how: object) -> None:
         raise failure
 
     monkeypatch.setattr(FileLock, "acquire", acquire)
