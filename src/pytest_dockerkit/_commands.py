@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
-from pytest_dockerkit import _progress, _run, _screens, _summary
+from pytest_dockerkit import _options, _progress, _run, _screens, _summary
 from pytest_dockerkit._references import References, collect
 from pytest_dockerkit._runtime import ledger, locking
 from pytest_dockerkit._runtime.image_registry import WARNING, ImageRegistry
@@ -78,7 +78,7 @@ def _take_addopts(config: pytest.Config) -> None:
     """
     parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
     parser.add_argument("--dockerkit-rebuild", action="store_true", default=None)
-    for name, *_ in _run.OPTIONS:
+    for name, *_ in _options.OPTIONS:
         parser.add_argument(f"--dockerkit-{name}")
     words = [*config.getini("addopts"), *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))]
     for key, value in vars(parser.parse_known_args(words)[0]).items():
@@ -113,7 +113,7 @@ def build(config: pytest.Config, names: Sequence[str], *, quiet: bool, push: boo
             saw="--push without an image registry",
             mend="--image-registry=registry.example.com/ci, or dockerkit_image_registry in the ini file",
         )
-    console = _Console(sys.stderr, "off" if quiet else _run.option(config, "progress") or "auto")
+    console = _Console(sys.stderr, "off" if quiet else _options.option(config, "progress") or "auto")
     session = _run.session_of(config)
     session.progress = console.tasks
     warned = False

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 import _pytest
 import pluggy
+import pytest
+from _pytest._code.code import ExceptionChainRepr, ReprEntryNative, ReprFileLocation, ReprTraceback
 
 from pytest_dockerkit._run import containers_of
+from pytest_dockerkit._runtime.awaited import ENDED
+from pytest_dockerkit._runtime.deaths import look, sentence
 from pytest_dockerkit.errors import DockerkitError, EngineUnavailableError
 
 if TYPE_CHECKING:
-    import pytest
-
+    from pytest_dockerkit._runtime.deaths import Death
     from pytest_dockerkit._runtime.handles import RunningContainer
 
 _NOT_THE_USERS = (
@@ -24,6 +27,11 @@ _NOT_THE_USERS = (
     # The initialisers that dataclasses writes have no file.
     "<string>",
 )
+
+#: The containers whose death a report of the test has told.
+_TOLD = pytest.StashKey[list["RunningContainer"]]()
+
+_OWN = "The test's own error:"
 
 
 def without_our_frames(failure: pytest.ExceptionInfo[BaseException]) -> bool:
@@ -61,10 +69,55 @@ def tell(item: pytest.Item, error: DockerkitError, report: pytest.TestReport, *,
         report.longrepr = (str(item.config.rootpath / path), (line or 0) + 1, error.what)
 
 
-def sections(item: pytest.Item, *, since: float) -> list[tuple[str, str]]:
-    """Give a section for each container of a test: its state, its health, and its log since the test began."""
-    shown = [each for each in containers_of(item) if not each.removed or each.last_sight is not None]
-    return [_section(container, since) for container in shown]
+def complete(item: pytest.Item, report: pytest.TestReport, *, since: float) -> None:
+    """Add to the report of a failing test what its containers are and have said; first of all which of them has died.
+
+    Args:
+        item: the test.
+        report: pytest's report of it, which is changed.
+        since: when it began, in seconds since the epoch.
+    """
+    told = item.stash.setdefault(_TOLD, [])
+    deaths: list[str] = []
+    for container in containers_of(item):
+        asked = container.was_asked_to_end
+        death = None if asked else _death(container, item.nodeid)
+        if death is not None and container not in told:
+            told.append(container)
+            deaths.append("\n".join(filter(None, (sentence(container, death, item.nodeid), death.log))))
+        if not container.removed or container.last_sight is not None:
+            report.sections.append(_section(container, since))
+            # Whatever it was to be started by again, the test has not come to.
+            container.left_stopped = asked and container.seen["State"]["Status"] in ENDED
+    if deaths and not _is_said(report, deaths[0]):
+        _put_first("\n\n".join(deaths), report)
+
+
+def _death(container: RunningContainer, test: str) -> Death | None:
+    # What was removed by the test itself is not worth a word.
+    return None if container.removed and not container.removed_elsewhere() else look(container, test)
+
+
+def _is_said(report: pytest.TestReport, text: str) -> bool:
+    """Tell whether the error of a report says of itself what is to be added."""
+    return isinstance(report.longrepr, str) and report.longrepr.startswith(text.partition("\n")[0])
+
+
+def _put_first(text: str, report: pytest.TestReport) -> None:
+    """Let the error of a report begin with a text, also in pytest's summary and on the way from a worker."""
+    error = report.longrepr
+    if not isinstance(error, ExceptionChainRepr):
+        report.longrepr = f"{text}\n\n{_OWN}\n{error}"
+        return
+    first = ReprTraceback([ReprEntryNative([f"{line}\n" for line in text.split("\n")])], None, style="native")
+    *before, (traceback, crash, words) = error.chain
+    said = text.partition("\n")[0]
+    if crash is not None:
+        # What the summary and other reports show; xdist passes on that of the last alone.
+        crash = ReprFileLocation(crash.path, crash.lineno, f"{said}; {crash.message}")
+    made = ExceptionChainRepr([(first, crash, _OWN), *before, (traceback, crash, words)])
+    made.sections = error.sections
+    report.longrepr = made
 
 
 def _section(container: RunningContainer, since: float) -> tuple[str, str]:

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_dockerkit._dying import is_dead, replace
 from pytest_dockerkit._plan import in_order
 from pytest_dockerkit._refs import Place, filled, refs_in, with_refs
 from pytest_dockerkit._run import containers_of, note, scope_of, session_of
+from pytest_dockerkit._runtime.handles import RunningContainer
 from pytest_dockerkit._runtime.starting import Wanted
 from pytest_dockerkit._spec.marker import SCOPES, ContainerRequest, read_marker
 from pytest_dockerkit.errors import DockerkitError, SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.images import Image
     from pytest_dockerkit._spec.container import ContainerSpec
 
@@ -126,23 +127,29 @@ def run_all(request: pytest.FixtureRequest) -> dict[str, RunningContainer]:
     """Start what the markers of a test ask for, or find it running, in the markers' order."""
     item = _item(request)
     running: dict[str, RunningContainer] = {}
+    bury_dead(item)
     for wanted in requests_of(item):
         for need in wanted.needs:
             if need not in running:
                 note(item, request.getfixturevalue(need))
-        running[wanted.name] = _run(request, item, wanted)
+        running[wanted.name] = _run(request, item, wanted, running)
     return {wanted.name: running[wanted.name] for wanted in requests_of(item)}
 
 
-def _run(request: pytest.FixtureRequest, item: pytest.Item, wanted: ContainerRequest) -> RunningContainer:
+def _run(
+    request: pytest.FixtureRequest,
+    item: pytest.Item,
+    wanted: ContainerRequest,
+    running: Mapping[str, RunningContainer],
+) -> RunningContainer:
     node = scope_node(item, wanted.scope)
+    needed = [running[need] if need in running else request.getfixturevalue(need) for need in wanted.needs]
     # With the values of fixtures in it: a parametrised one makes another request each time.
     wanted = dataclasses.replace(wanted, spec=_without_refs(request, wanted.spec))
     for need in wanted.spec.depends_on:
         note(item, need)
+    stands_on = [each for each in (*needed, *wanted.spec.depends_on) if isinstance(each, RunningContainer)]
     shared = request.config.stash.setdefault(_RUNNING, {}).setdefault((wanted.scope, node.nodeid), [])
-    # One that a test has removed is made anew for the next.
-    shared[:] = [each for each in shared if isinstance(each[1], DockerkitError) or not each[1].removed]
     for other, outcome in shared:
         if other == wanted:
             if isinstance(outcome, DockerkitError):
@@ -168,8 +175,21 @@ def _run(request: pytest.FixtureRequest, item: pytest.Item, wanted: ContainerReq
         shared.append((wanted, failure))
         raise
     shared.append((wanted, container))
+    container.stands_on += [each for each in stands_on if each not in container.stands_on]
     note(item, container)
     return container
+
+
+def bury_dead(item: pytest.Item) -> None:
+    """Forget the containers of a test's markers that are gone, or stand on others that are: they are made anew."""
+    running = item.config.stash.get(_RUNNING, {})
+    for wanted in requests_of(item) if running else ():
+        shared = running.get((wanted.scope, scope_node(item, wanted.scope).nodeid), [])
+        made = [each for _, each in shared if not isinstance(each, DockerkitError)]
+        gone = [each for each in made if is_dead(each, item) or any(below.removed for below in each.stands_on)]
+        if gone:
+            replace(item, gone)
+            shared[:] = [each for each in shared if each[1] not in gone]
 
 
 def running_of(item: pytest.Item, wanted: ContainerRequest) -> list[tuple[ContainerRequest, Any]]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 RUN_LABEL = "pytest.dockerkit.run"
 NAME_LABEL = "pytest.dockerkit.name"
 KEPT_LABEL = "pytest.dockerkit.kept"
+OWNER_LABEL = "pytest.dockerkit.owner"
 FINGERPRINT_LABEL = "pytest.dockerkit.fingerprint"
 
 #: What Docker's embedded DNS answers for and its API takes as a part of a name.
@@ -30,6 +31,11 @@ def new_run_id() -> str:
 def object_name(run_id: str, alias: str) -> str:
     """Choose the name of a new container, network or volume; no two are alike."""
     return f"dockerkit-{run_id}-{alias}-{os.urandom(3).hex()}"
+
+
+def is_object_name(name: str, run_id: str) -> bool:
+    """Tell whether a name was chosen by a run for something that it has made."""
+    return name.startswith(f"dockerkit-{run_id}-")
 
 
 def slug(text: str) -> str:

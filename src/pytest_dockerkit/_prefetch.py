@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_dockerkit import _run
+from pytest_dockerkit import _options, _run
 from pytest_dockerkit._spec.marker import SCOPES
 from pytest_dockerkit._wants import Plan, Test, is_isolated, is_ours, scope_key, will_run
 from pytest_dockerkit.errors import SpecError
@@ -42,7 +42,7 @@ def begin(session: pytest.Session) -> None:
         config.pluginmanager.register(Reservations(runtime), "dockerkit-reservations")
         if runtime.shared is not None:
             config.pluginmanager.register(Introductions(runtime.shared), "dockerkit-introductions")
-        if _run.option(config, "prefetch") == "on":
+        if _options.option(config, "prefetch") == "on":
             prefetch = Prefetch(runtime, session.items, alone=not _run.is_worker(config))
             config.pluginmanager.register(prefetch, "dockerkit-prefetch")
             prefetch.begin(items)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
-from pytest_dockerkit import _run
+from pytest_dockerkit import _options, _run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ def begin(config: pytest.Config) -> None:
     file = getattr(getattr(reporter, "_tw", None), "_file", None)
     if file is None:
         return
-    how = way(_run.option(config, "progress") or "auto", terminal=file.isatty(), environ=os.environ)
+    how = way(_options.option(config, "progress") or "auto", terminal=file.isatty(), environ=os.environ)
     if how != "off":
         ours = _another(file)
 

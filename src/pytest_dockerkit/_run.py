@@ -10,70 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dockerkit import _workers
+from pytest_dockerkit import _signals, _workers
+from pytest_dockerkit._options import OPTIONS, flag, option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.kept import Kept
     from pytest_dockerkit._runtime.progress import Screen
     from pytest_dockerkit._runtime.scope import ScopeInstance
-    from pytest_dockerkit._runtime.session import Session, Sharing
+    from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._runtime.settings import Settings
-
-#: Options that are on or off, and what they say.
-FLAGS = {
-    "rebuild": "build every image once more",
-    "reuse": "keep containers of the session for the next run, and take those that a run before has kept",
-}
-#: name, default, choices, help.
-OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
-    (
-        "host",
-        None,
-        None,
-        "address of the Docker engine, such as unix:///var/run/docker.sock or ssh://user@host",
-    ),
-    ("context", None, None, "docker context to use in place of the active one"),
-    (
-        "pull",
-        "missing",
-        ("missing", "always", "never", "locked"),
-        "when images are pulled, where a spec does not say; locked holds to the digests in dockerkit.lock",
-    ),
-    ("builder", "auto", ("auto", "buildx", "buildkit", "classic"), "what builds images"),
-    ("mirrors", None, None, "registries to ask first, such as docker.io=mirror.example.com/hub, separated by spaces"),
-    ("image-registry", None, None, "where built images are shared between machines, such as registry.example.com/ci"),
-    ("image-push", "never", ("never", "always"), "whether what was built is pushed to the image registry"),
-    (
-        "subnets",
-        None,
-        None,
-        "pools that networks have their subnets from, such as base=10.213.0.0/16,size=24 (the default); or engine",
-    ),
-    (
-        "progress",
-        "auto",
-        ("auto", "live", "plain", "off"),
-        "how a build or pull of more than two seconds is shown: a line that changes, or lines that stay",
-    ),
-    ("prefetch", "on", ("on", "off"), "whether what the tests want is made in the background, before they ask"),
-    ("max-containers", None, None, "how many containers there may be at once, over all xdist workers"),
-    (
-        "teardown",
-        "wait",
-        ("wait", "handover"),
-        "whether pytest waits at its end until all is removed, or hands that over to a process of its own",
-    ),
-    ("reuse-lifetime", "12h", None, "for how long what --dockerkit-reuse keeps stays after it was last used"),
-    (
-        "missing-engine",
-        "fail",
-        ("fail", "skip"),
-        "what becomes of tests with containers when no engine answers",
-    ),
-)
+    from pytest_dockerkit._runtime.sharing import Sharing
 
 _SESSION = pytest.StashKey["Session"]()
 _SETTINGS = pytest.StashKey["Settings"]()
@@ -84,20 +34,8 @@ _NOT_KEPT: pytest.StashKey[str | None] = pytest.StashKey()
 SCREEN: pytest.StashKey[Callable[[], Screen]] = pytest.StashKey()
 #: The containers that a test has started or shares, in that order.
 CONTAINERS = pytest.StashKey[list["RunningContainer"]]()
-
-
-def option(config: pytest.Config, name: str) -> str | None:
-    """Read an option: command line, then environment, then ini file, then its default."""
-    key = f"dockerkit_{name.replace('-', '_')}"
-    default = next((each[1] for each in OPTIONS if each[0] == name), None)
-    given = config.getoption(key) or os.environ.get(key.upper()) or config.getini(key) or default
-    return None if given is None else str(given)
-
-
-def flag(config: pytest.Config, name: str) -> bool:
-    """Read an option that is on or off."""
-    said = os.environ.get(f"DOCKERKIT_{name.upper()}", "").lower() in ("1", "true", "yes", "on")
-    return bool(config.getoption(f"dockerkit_{name}") or said or config.getini(f"dockerkit_{name}"))
+#: The containers that stand behind a fixture, by its value or by what it has started.
+MADE_BY = pytest.StashKey[dict["pytest.FixtureDef[Any]", list["RunningContainer"]]]()
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -108,6 +46,8 @@ def is_worker(config: pytest.Config) -> bool:
 def hand_down(node: Any) -> None:
     """Tell an xdist worker of the run that it belongs to."""
     config: pytest.Config = node.config
+    _signals.take(config)
+    _workers.live(config, lambda: settings(config).directory("runs", run_id(config)))
     kept = kept_of(config)
     secret = None if kept is None else kept.secret
     _workers.hand_down(node, run_id(config), settings(config).state_dir, _engine(config), secret)
@@ -148,12 +88,27 @@ def session_of(config: pytest.Config) -> Session:
         if before is not None:
             # What a child of a fork makes, it removes; whatever it leaves, its parent does, by a ledger of its own.
             process = f"{process}-{os.getpid()}"
-        session = Session(settings(config), run_id(config), process, _Hooks(config), _sharing(config))
+        owns = before is None and is_alone(config)
+        place = settings(config).directory
+        alive = _workers.alive_of(config, lambda: place("runs", run_id(config)), None if owns else process)
+        session = Session(settings(config), run_id(config), process, _Hooks(config), _sharing(config), alive)
         screen = config.stash.get(SCREEN, None)
         session.progress = Tasks(screen and screen(), process)
         session.removals.at_once = before is not None
         config.stash[_SESSION] = session
+        if before is None:
+            _signals.take(config)
     return config.stash[_SESSION]
+
+
+def live_no_more(config: pytest.Config) -> None:
+    """Show that the run is over; where no process has made anything of it, nothing of it stays."""
+    if _RUN_ID in config.stash:
+        _workers.live_no_more(config, _place(config))
+
+
+def _place(config: pytest.Config) -> Path:
+    return settings(config).state_dir / "runs" / run_id(config)
 
 
 def kept_of(config: pytest.Config) -> Kept | None:
@@ -186,7 +141,7 @@ def release_kept(config: pytest.Config) -> None:
 def _sharing(config: pytest.Config) -> Sharing | None:
     from pathlib import Path
 
-    from pytest_dockerkit._runtime.session import Sharing
+    from pytest_dockerkit._runtime.sharing import Sharing
 
     if (kept := kept_of(config)) is not None:
         # The controller of workers makes nothing itself.
@@ -198,8 +153,10 @@ def _sharing(config: pytest.Config) -> Sharing | None:
 
 def bury(config: pytest.Config, process: str) -> None:
     """Remove what an xdist worker had for itself that has died."""
-    if (settings(config).state_dir / "runs" / run_id(config)).is_dir():
-        session_of(config).bury(process)
+    if _workers.has_ledger(_place(config)):
+        from pytest_dockerkit._runtime import clearing
+
+        clearing.bury(session_of(config), process)
 
 
 def session_if_any(config: pytest.Config) -> Session | None:
@@ -213,14 +170,20 @@ def session_to_finish(config: pytest.Config) -> Session | None:
         return None
     if _RUN_ID not in config.stash or _SESSION in config.stash:
         return session_if_any(config)
-    return session_of(config) if (settings(config).state_dir / "runs" / run_id(config)).is_dir() else None
+    return session_of(config) if _workers.has_ledger(_place(config)) else None
 
 
-def prepare_handover(config: pytest.Config) -> None:
-    """Let what is to go from now on be left to another process, if the user wants that; no test is to come."""
-    if settings(config).teardown != "wait":
+def prepare_handover(config: pytest.Config, *, hurried: bool = False) -> None:
+    """Let what is to go from now on be left to another process, if the user wants that; no test is to come.
+
+    Args:
+        config: of this process.
+        hurried: whether the user does not want to wait any more, whatever the settings say.
+    """
+    if hurried or settings(config).teardown != "wait":
         session = session_to_finish(config) or session_if_any(config)
         if session is not None:
+            session.handover.hurried |= hurried
             session.handover.prepare(owner=is_alone(config))
 
 
@@ -236,12 +199,20 @@ def scope_key(node: Any, scope: str) -> str:
     return f"{scope} {node.nodeid}"
 
 
+def fixtures_of(item: pytest.Item) -> list[pytest.FixtureDef[Any]]:
+    """Give the fixtures that a test stands on, as far as that is known before it asks for them."""
+    info = getattr(item, "_fixtureinfo", None)
+    return [] if info is None else [each for several in info.name2fixturedefs.values() for each in several]
+
+
 def containers_of(item: pytest.Item) -> list[RunningContainer]:
     """Give all containers that a test has to do with: those it has started, and those of wider scopes."""
     from pytest_dockerkit._runtime.handles import RunningContainer
 
     found: dict[RunningContainer, None] = {}
-    values = (*item.stash.get(CONTAINERS, []), *getattr(item, "funcargs", {}).values())
+    made = item.config.stash.get(MADE_BY, {})
+    behind = [each for fixture in fixtures_of(item) for each in made.get(fixture, ())]
+    values = (*item.stash.get(CONTAINERS, []), *getattr(item, "funcargs", {}).values(), *behind)
     waiting = [each for each in values if isinstance(each, RunningContainer)]
     while waiting:
         container = waiting.pop(0)
@@ -295,6 +266,7 @@ def settings(config: pytest.Config) -> Settings:
             project=config.rootpath,
             max_containers=read_max_containers(option(config, "max-containers")),
             teardown=option(config, "teardown") or "wait",
+            keep=option(config, "keep") or "never",
             state_dir=state_dir() if given is None else Path(given),
         )
     return config.stash[_SETTINGS]

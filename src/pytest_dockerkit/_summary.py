@@ -6,7 +6,7 @@ import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from pytest_dockerkit._runtime import ledger
+from pytest_dockerkit._runtime import clearing, ledger
 from pytest_dockerkit._runtime.handover import NotHandedOverError
 from pytest_dockerkit._units import show_bytes
 from pytest_dockerkit.errors import DockerkitError
@@ -44,9 +44,10 @@ def finish(session: Session, *, verbose: bool = False, not_kept: str | None = No
     if not_kept is not None:
         sentences.append(not_kept)
     told = _told(lines)
+    sentences += _kept_for_a_look(session, lines)
     left = 0
     try:
-        left = session.leave_kept()
+        left = clearing.leave_kept(session)
     except (DockerkitError, OSError) as failure:
         sentences.append(f"what is kept for the next run could not be put in order: {failure}")
     try:
@@ -64,9 +65,11 @@ def finish(session: Session, *, verbose: bool = False, not_kept: str | None = No
             # What is left then is an empty ledger.
             session.forget()
     ended = "being removed in the background" if handed_over else "all removed"
+    if any(line["do"] == "keep" for line in lines):
+        ended = f"all else {ended.removeprefix('all ')}"
     if left:
         kept = f"{left} {'container' if left == 1 else 'containers'} kept for the next run"
-        ended = f"{kept}, all else {ended.removeprefix('all ')}"
+        ended = f"{kept}, all else {ended.removeprefix('all ').removeprefix('else ')}"
     return [*images, told if told == _NOTHING else f"{told}; {ended}, images kept", *sentences], False
 
 
@@ -104,6 +107,34 @@ def _images(lines: list[dict[str, Any]]) -> list[str]:
         "   ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, aligned, widths, strict=False)).rstrip()
         for row in zip(*columns, strict=True)
     ]
+
+
+def _kept_for_a_look(session: Session, lines: list[dict[str, Any]]) -> list[str]:
+    """Write the commands to look into what stays, and to remove it; what the next run would meet is stopped."""
+    kept = {(line["kind"], line["name"]): line for line in lines if line["do"] == "keep"}
+    if not kept:
+        return []
+    import shlex
+
+    from pytest_dockerkit._runtime import keepsakes
+
+    host, context = session.settings.host, session.settings.context
+    docker = "docker" + (f" -H {shlex.quote(host)}" if host else f" -c {shlex.quote(context)}" if context else "")
+    said: dict[str, str] = {}
+    for (kind, name), line in kept.items():
+        if kind == "container":
+            with contextlib.suppress(DockerkitError):
+                if line.get("stops"):
+                    session.engine.containers.stop(name, 1)
+                state = session.engine.containers.inspect(name)["State"]
+                said[name] = state["Status"] if state["Running"] else f"{state['Status']} ({state['ExitCode']})"
+    running = {name for name, state in said.items() if state == "running"}
+    shown = ["", "kept for you to look at, until `dockerkit prune` or for a day:"]
+    for name, each in keepsakes.commands([*said], running, docker).items():
+        line = kept["container", name]
+        shown.append(f"  {line['alias']} ({line['image']}), {said[name]}, of {line['test']}")
+        shown += [f"    {command}" for command in each]
+    return [*shown, "  to remove all of it: dockerkit prune, or", f"    {keepsakes.removal([*kept], docker)}"]
 
 
 def _told(lines: list[dict[str, Any]]) -> str:

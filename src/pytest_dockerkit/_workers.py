@@ -1,4 +1,4 @@
-"""The workers of pytest-xdist: what the controller hands down to them, and what becomes of what they leave.
+"""The workers of pytest-xdist: what the controller hands down to them, who lives, and what becomes of the rest.
 
 Every run imports this module: whatever is heavy is imported where it is needed.
 """
@@ -7,24 +7,67 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pytest_dockerkit._runtime.alive import Alive
 
 #: Tells one start of a machine's kernel from all others. Source: random(4).
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 #: What says which engine is meant, where no option does.
 _ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
 
+_ALIVE = pytest.StashKey["Alive"]()
 _SECRET = pytest.StashKey[str]()
 #: What is to be told at the end: lines, and whether something is left.
 TOLD = pytest.StashKey[tuple[list[str], bool]]()
 _ELSEWHERE = pytest.StashKey[list[tuple[list[str], bool]]]()
 _GIVEN: pytest.StashKey[Mapping[str, Any]] = pytest.StashKey()
+
+
+def alive_of(config: pytest.Config, directory: Callable[[], Path], process: str | None = None) -> Alive:
+    """Give what shows that this process lives; that of a run's owner is there once.
+
+    Args:
+        config: of this process.
+        directory: gives the run's directory, made if need be.
+        process: the name of the process in the run; None for the run's owner.
+    """
+    from pytest_dockerkit._runtime.alive import Alive
+
+    if process is not None:
+        return Alive(directory, process)
+    return config.stash.setdefault(_ALIVE, Alive(directory))
+
+
+def live(config: pytest.Config, directory: Callable[[], Path]) -> None:
+    """Show that the owner of the run lives, before any worker does."""
+    from pytest_dockerkit.errors import DockerkitError
+
+    # Whoever needs the directory is told why there is none.
+    with suppress(DockerkitError):
+        alive_of(config, directory).hold()
+
+
+def live_no_more(config: pytest.Config, directory: Path) -> None:
+    """Show that the run is over; where no process has made anything of it, nothing of it stays."""
+    if _ALIVE in config.stash:
+        config.stash[_ALIVE].release()
+        if not has_ledger(directory):
+            import shutil
+
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def has_ledger(directory: Path) -> bool:
+    """Tell whether any process of a run has written down that it makes something."""
+    return any(directory.glob("*.jsonl"))
 
 
 def hand_down(

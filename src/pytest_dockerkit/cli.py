@@ -77,7 +77,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     known = {
         "build": _add_build(commands),
         "lock": _add_lock(commands),
+        "list": _add_list(commands),
         "prune": _add_prune(commands),
+        "doctor": _add_doctor(commands),
         "help": commands.add_parser("help", help="show what a command does"),
     }
     known["help"].add_argument("about", nargs="?", metavar="command", choices=[*known])
@@ -111,9 +113,9 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
 
 def _add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
     """Add options of the plugin's, each by its name without `dockerkit`."""
-    from pytest_dockerkit import _run
+    from pytest_dockerkit import _options
 
-    for name, default, choices, text in _run.OPTIONS:
+    for name, default, choices, text in _options.OPTIONS:
         if name in names:
             shown = f"{text} (default: {default})" if default else text
             word = None if choices else name.rpartition("-")[2].upper()
@@ -162,8 +164,9 @@ def _add_prune(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "prune",
         help="remove what runs have left on the engine",
-        description="Removes the containers, networks and volumes that pytest --dockerkit-reuse keeps for the next "
-        "run, of all of your projects. What a run uses at the moment stays.",
+        description="Removes what dead runs have left, and the containers, networks and volumes that pytest "
+        "--dockerkit-reuse and --dockerkit-keep let stay, of all of your projects. What a run uses at the moment "
+        "stays, and what others have made.",
     )
     parser.set_defaults(command=_prune, named="prune")
     _add_place(parser)
@@ -171,7 +174,36 @@ def _add_prune(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--older-than", metavar="TIME", default="0s", help="only what was not used for so long, such as 2h"
     )
+    parser.add_argument("--images", action="store_true", help="the image cache too, but for what containers use")
     _add_settings(parser, "host", "context")
+    return parser
+
+
+def _add_list(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "list",
+        help="show the runs, what they have on the engine, and what is kept",
+        description="Shows the runs that go on and those that have died, the containers, networks and volumes that "
+        "they have on the engine, what is kept, and how large the image cache is.",
+    )
+    parser.set_defaults(command=_list, named="list")
+    _add_place(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+    _add_settings(parser, "host", "context")
+    return parser
+
+
+def _add_doctor(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "doctor",
+        help="say what is there to test with, and what would mend what is wrong",
+        description="Says which engine is found and how, what it can do, what builds images, where you are logged "
+        "in, and how it stands with the plugin's own state. The exit code is 1 if something is wrong.",
+    )
+    parser.set_defaults(command=_doctor, named="doctor")
+    _add_place(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+    _add_settings(parser, "builder", "host", "context")
     return parser
 
 
@@ -212,7 +244,20 @@ def _prune(arguments: argparse.Namespace) -> int:
     from pytest_dockerkit._units import parse_seconds
 
     older_than_s = parse_seconds("--older-than", arguments.older_than)
-    return _prune.prune(_commands.configured(arguments), dry_run=arguments.dry_run, older_than_s=older_than_s)
+    config = _commands.configured(arguments)
+    return _prune.prune(config, dry_run=arguments.dry_run, older_than_s=older_than_s, images=arguments.images)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from pytest_dockerkit import _commands, _listing
+
+    return _listing.show(_commands.configured(arguments), as_json=arguments.json)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from pytest_dockerkit import _commands, _doctor
+
+    return _doctor.examine(_commands.configured(arguments), as_json=arguments.json)
 
 
 def _end(why: object, code: int) -> int:

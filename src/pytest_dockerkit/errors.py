@@ -123,7 +123,7 @@ class NotReadyError(ContainerError, TimeoutError):
 
 
 class ContainerExitedError(ContainerError, RuntimeError):
-    """It ended before it was ready."""
+    """It has ended, before it was ready or later, though nobody has asked it to."""
 
 
 class OutOfMemoryError(ContainerError, MemoryError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dockerkit import _run, _workers
+from pytest_dockerkit import _options, _run, _signals, _workers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -30,11 +30,11 @@ _CURRENT = pytest.StashKey["pytest.Item"]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options; each is also an ini key (dockerkit_pull) and an environment variable (DOCKERKIT_PULL)."""
     group = parser.getgroup("dockerkit", "containers (pytest-dockerkit)")
-    for name, default, choices, text in _run.OPTIONS:
+    for name, default, choices, text in _options.OPTIONS:
         shown = f"{text} (default: {default})" if default else text
         group.addoption(f"--dockerkit-{name}", default=None, choices=choices, help=shown)
         parser.addini(f"dockerkit_{name.replace('-', '_')}", text, default=None)
-    for name, text in _run.FLAGS.items():
+    for name, text in _options.FLAGS.items():
         group.addoption(f"--dockerkit-{name}", action="store_true", help=text)
         parser.addini(f"dockerkit_{name}", text, type="bool", default=False)
 
@@ -148,6 +148,37 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if (session := _run.session_if_any(item.config)) is not None and session.removals.leaving:
         # Another plugin runs the last test once more.
         session.removals.leave_no_more()
+    if _run.MADE_BY in item.config.stash:
+        from pytest_dockerkit import _dying
+
+        _dying.bury(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, Any, Any]:
+    """Note which containers stand behind a fixture that serves several tests: they may die before it ends."""
+    if fixturedef.scope == "function" or _run.session_if_any(request.config) is None:
+        return (yield)
+    item: pytest.Item = request._pyfuncitem  # noqa: SLF001  - the test that the fixture is set up for
+    before = len(item.stash.get(_run.CONTAINERS, ()))
+    value = yield
+    from pytest_dockerkit import _dying
+
+    _dying.made_by(fixturedef, item, before)
+    return value
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Fail a test that has passed though a container of it has died."""
+    result = yield
+    if _run.session_if_any(item.config) is not None:
+        from pytest_dockerkit import _dying
+
+        _dying.check(item)
+    return result
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -168,10 +199,13 @@ def pytest_runtest_makereport(
         report = yield from _report_ours(item, call)
     else:
         report = yield
-    if report.failed and _run.session_if_any(item.config) is not None:
-        from pytest_dockerkit import _failures
+    if (session := _run.session_if_any(item.config)) is not None:
+        if report.failed:
+            from pytest_dockerkit import _failures
 
-        report.sections += _failures.sections(item, since=item.stash.get(_STARTED, 0.0))
+            _failures.complete(item, report, since=item.stash.get(_STARTED, 0.0))
+        if session.keeper.is_wanted and (report.failed or report.when != "setup"):
+            session.keeper.decide(item.nodeid, _run.containers_of(item), failed=report.failed)
     return report
 
 
@@ -183,7 +217,7 @@ def _report_ours(item: pytest.Item, call: Any) -> Generator[None, Any, pytest.Te
     # Not where an engine went away in the middle: that is a failure to be looked at.
     session = _run.session_if_any(item.config)
     none_answers = session is not None and session.unreachable is call.excinfo.value
-    skip = none_answers and _run.option(item.config, "missing-engine") == "skip"
+    skip = none_answers and _options.option(item.config, "missing-engine") == "skip"
     if report.failed and (skip or not theirs):
         _failures.tell(item, call.excinfo.value, report, skip=skip)
     return report
@@ -198,16 +232,39 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
     _run.prepare_handover(session.config)
     try:
         yield
+    except KeyboardInterrupt:
+        # One more Ctrl-C: the watcher removes what is left.
+        _run.prepare_handover(session.config, hurried=True)
+        raise
     finally:
         from pytest_dockerkit import _progress
 
         _progress.end(session.config)
-        try:
-            if (mine := _run.session_if_any(session.config)) is not None:
-                mine.end()
-        finally:
-            # Also after one more Ctrl-C.
-            _finish(session)
+        _end(session)
+
+
+def _end(session: pytest.Session) -> None:
+    try:
+        _end_once(session)
+    except KeyboardInterrupt:
+        # One more Ctrl-C, or a late one.
+        _run.prepare_handover(session.config, hurried=True)
+        _end_once(session)
+        if session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
+    status = _signals.exit_status(session.config)
+    if status is not None and session.exitstatus == pytest.ExitCode.INTERRUPTED:
+        session.exitstatus = status
+
+
+def _end_once(session: pytest.Session) -> None:
+    try:
+        if (mine := _run.session_if_any(session.config)) is not None:
+            mine.end()
+    except Exception:
+        _finish(session)
+        raise
+    _finish(session)
 
 
 def _finish(session: pytest.Session) -> None:
@@ -242,7 +299,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         _progress.end(config)
     if (session := _run.session_if_any(config)) is not None:
         session.close()
+    _run.live_no_more(config)
     _run.release_kept(config)
+    _signals.give_back(config)
 
 
 @pytest.fixture

@@ -247,11 +247,14 @@ def test_where_there_are_no_files_in_memory_it_is_in_one_for_this_user_alone(
 ) -> None:
     """Removed afterwards, also of a build that has failed."""
     monkeypatch.delattr(os, "memfd_create", raising=False)
-    image = bench.build(f"FROM {BASE}\nMARK\n{USES}\n", secrets={"npm": Secret("npm", token)}, tell=looks)
+    # Unique: whether the step is in BuildKit's cache depends on the files before it alone, not on labels and secrets.
+    image = bench.build(
+        f"FROM {BASE}\nMARK\nCOPY unique /\n{USES}\n", secrets={"npm": Secret("npm", token)}, tell=looks
+    )
     assert bench.text(image, "/length") == f"{len(token)}\n"
     assert set(looks.modes) == {"700", "600"}
     with pytest.raises(BuildError):
-        bench.build(f"FROM {BASE}\nMARK\n{USES}; exit 1\n", secrets={"npm": Secret("npm", token)})
+        bench.build(f"FROM {BASE}\nMARK\nCOPY unique /\n{USES}; exit 1\n", secrets={"npm": Secret("npm", token)})
     assert list(looks.temporary.iterdir()) == []
 
 
@@ -274,7 +277,7 @@ def build(root: Path, **fields: Any) -> Image:
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
     (tmp_path / "app").mkdir()
-    (tmp_path / "app/Dockerfile").write_text(f"FROM {BASE}\nLABEL x={uuid.uuid4()}\n{USES}\n", encoding="utf-8")
+    (tmp_path / "app/Dockerfile").write_text(f"FROM {BASE}\nWORKDIR /{uuid.uuid4()}\n{USES}\n", encoding="utf-8")
     return tmp_path
 
 

@@ -235,7 +235,7 @@ def test_a_project_may_be_elsewhere(dockerkit_cli: Run, suite: Suite, arguments:
         (
             ["biuld"],
             (
-                "dockerkit: 'biuld' is no command\n  saw:  there are: build, lock, prune, help\n"
+                "dockerkit: 'biuld' is no command\n  saw:  there are: build, lock, list, prune, doctor, help\n"
                 "  mend: did you mean 'build'?"
             ),
         ),

@@ -11,6 +11,7 @@ from pytest_dockerkit.errors import ContainerExitedError
 
 if TYPE_CHECKING:
     from pytest_dockerkit import Kit, RunningContainer
+    from tests.plugin.conftest import Suite
 
 
 class Unlucky:
@@ -34,3 +35,99 @@ def test_a_command_that_finds_it_gone_does_not_end_the_wait_for_its_end(dockerki
     wait = probes.any_of(probes.command(["false"]), probes.exited(3))
     spec = ContainerSpec(image="busybox:stable", command=["sh", "-c", "exit 3"], wait=wait)
     assert dockerkit.run(spec).status == "exited"
+
+
+#: Serves until it is sent USR1, as no test does through a handle; then it says why it ends.
+_SERVICE = """
+import subprocess
+
+import pytest
+from pytest_dockerkit import container_fixture, probes
+
+SERVE = "trap 'echo disk is on fire; exit 3' USR1; echo up; while true; do sleep 0.05; done"
+db = container_fixture("busybox:stable", command=["sh", "-c", SERVE], scope="session", wait=probes.log("up"))
+
+
+def crash(container):
+    subprocess.run(["docker", "kill", "-s", "USR1", container.id], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["docker", "wait", container.id], check=True, stdout=subprocess.DEVNULL)
+"""
+
+
+def test_a_test_whose_container_dies_begins_with_its_death(suite: Suite) -> None:
+    """Cause and last lines come before the test's own error; one that passes fails; what it asked for is no death."""
+    outcome = suite.run(
+        _SERVICE
+        + """
+def test_refused(db):
+    crash(db)
+    raise ConnectionRefusedError("nobody listens")
+
+def test_passes_though(db):
+    crash(db)
+
+def test_has_waited_for_it(db):
+    crash(db)
+    assert db.wait_exit() == 3
+
+def test_has_killed_it_and_started_it(db):
+    db.kill()
+    db.start()
+    assert db.status == "running"
+
+def test_ends_by_itself(dockerkit):
+    once = dockerkit.run("busybox:stable", command="sleep 0.1", network="none", wait=probes.running())
+    subprocess.run(["docker", "wait", once.id], check=True, stdout=subprocess.DEVNULL)
+"""
+    ).ended(passed=3, failed=2)
+    head = "container db (busybox:stable) died during this test: exit code 3\n"
+    log = "  last lines of its log (db):\n    up\n    disk is on fire\n"
+    assert f"{head}{log}\nThe test's own error:\n" in outcome.text
+    assert f"{head}  saw:  the test itself has passed\n" in outcome.text
+    assert outcome.text.index(head) < outcome.text.index("E       ConnectionRefusedError: nobody listens")
+    assert "test_refused - container db (busybox:stable) died" in outcome.text
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_the_tests_after_it_get_another(suite: Suite, workers: tuple[str, ...]) -> None:
+    """With all that was built on it: fixtures of it are set up anew, also what a fixture has started by the kit."""
+    outcome = suite.run(
+        _SERVICE
+        + """
+@pytest.fixture(scope="session")
+def schema(db):
+    db.exec("touch /schema", check=True)
+    yield db.name
+    db.exec("rm /schema", check=True)
+
+@pytest.fixture(scope="module")
+def hidden(dockerkit):
+    yield {"id": dockerkit.run("busybox:stable", command="sleep 1000", network="none").id}
+
+api = pytest.mark.container("busybox:stable", command="sleep 1000", name="api", scope="module", depends_on=["db"])
+
+@api
+def test_dies(db, schema, containers):
+    crash(db)
+    assert schema == "nothing"
+
+@api
+def test_goes_on(db, schema, containers):
+    assert db.name == schema
+    assert db.exec("test -e /schema").exit_code == 0
+    containers["api"].exec("ping -c 1 db", check=True)
+
+def test_kills(hidden):
+    subprocess.run(["docker", "kill", hidden["id"]], check=True)
+    assert hidden == "nothing"
+
+def test_has_another(hidden):
+    subprocess.run(["docker", "exec", hidden["id"], "true"], check=True)
+""",
+        *workers,
+        *(("--dist=loadfile",) if workers else ()),
+        subprocess=bool(workers),
+    ).ended(passed=2, failed=2)
+    assert "FAILED test_inner.py::test_dies - container db (busybox:stable) died" in outcome.text
+    ending = "died during test_inner.py::test_dies: exit code 3; the tests after it got another\n"
+    assert f"container db (busybox:stable) {ending}" in outcome.text

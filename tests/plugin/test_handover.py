@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_dockerkit._poll import Look, until_ready
-from pytest_dockerkit._runtime import handover
+from pytest_dockerkit._runtime import watcher
 from tests.plugin.conftest import leftovers
 from tests.plugin.engine_relay import EngineRelay, relayed
 
@@ -71,7 +71,7 @@ def undoers(suite: Suite) -> list[int]:
             command = (entry / "cmdline").read_bytes()
         except OSError:
             continue
-        if b"undoing" in command and bytes(suite.path) in command:
+        if b"watching.py" in command and bytes(suite.path) in command:
             found.append(int(entry.name))
     return found
 
@@ -88,6 +88,11 @@ def ends(suite: Suite) -> None:
     until_ready(look, timeout_s=90, longest_s=0.2)
     logs = [each.read_text(encoding="utf-8") for each in suite.path.glob("state/pytest-dockerkit/runs/*/*.log")]
     assert (left, logs) == ([], [])
+
+
+def watchers_end(suite: Suite) -> None:
+    """See that no process of the plugin's lingers."""
+    assert until_ready(lambda: Look(not undoers(suite)), timeout_s=30).ready
 
 
 def pytest_command(suite: Suite, *args: str) -> list[str]:
@@ -128,7 +133,7 @@ def test_where_nothing_is_left_there_is_nothing_to_hand_over(suite: Suite) -> No
         HANDOVER,
     )
     outcome.ended(passed=1).says("1 container; all removed, images kept")
-    assert undoers(suite) == []
+    watchers_end(suite)
 
 
 def test_a_run_without_containers_starts_no_process(suite: Suite) -> None:
@@ -259,6 +264,7 @@ def test_pytest_waits_for_nothing_and_leaves_nothing_of_its_own_behind(
     streams = {name: (process / "fd" / name).readlink() for name in ("0", "1", "2")}
     assert streams == {"0": Path("/dev/null"), "1": Path("/dev/null"), "2": state / "undoing.log"}
     others = {str(each.readlink()) for each in (process / "fd").iterdir() if each.name not in streams}
+    others.remove(str(state / "watcher.alive.lock"))
     assert all(each.startswith("socket:") for each in others), others
     environment = (process / "environ").read_bytes()
     assert b"hunter2" not in environment
@@ -359,11 +365,11 @@ def test_what_is_no_python_is_found_out(suite: Suite, monkeypatch: pytest.Monkey
 
 
 def test_what_never_answers_is_ended(suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "undoing python"
+    program = tmp_path / "watching python"
     program.write_text("#!/bin/sh\nexec sleep 1000\n", encoding="utf-8")
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
-    monkeypatch.setattr(handover, "ANSWER_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(watcher, "ANSWER_TIMEOUT_S", 0.1)
     suite.run(ONE, HANDOVER).ended(passed=1).says(
         """
         1 container, 1 network; all removed, images kept

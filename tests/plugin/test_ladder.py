@@ -458,6 +458,16 @@ def test_one_that_we_have_ended_is_not_followed_by_another_way(bench: Bench, wat
     assert bench.daemon.images.find(request.tags[0]) is None
 
 
+def test_a_build_that_buildkit_cancels_by_itself_is_begun_again(bench: Bench, watched: Watched) -> None:
+    """Of two with steps in common, the end of one may take along what the other has just joined."""
+    watched.does(
+        'mkdir "$(dirname "$0")/first" 2>/dev/null || exec "$REAL" "$@"; '
+        "echo '#1 [1/2] FROM x'; echo 'ERROR: failed to solve: Canceled: context canceled'; exit 1"
+    )
+    bench.build(f"FROM {BASE}\nMARK\n")
+    assert len(watched.builds) == 2
+
+
 def test_an_engine_that_goes_away_is_told(bench: Bench, watched: Watched) -> None:
     watched.does(
         "echo '#1 [1/2] FROM x'; echo 'ERROR: rpc error: code = Unavailable desc = transport is closing'; exit 1"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
+
+from pytest_dockerkit._runtime import ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +59,7 @@ def started(outcome: Outcome) -> int:
 def ledger_lines(suite: Suite) -> list[dict[str, str]]:
     """Give what the run has written of what it has made, from a copy that its conftest has kept."""
     path = suite.path / "ledger-copy.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    return list(ledger.read(path.parent, path.stem))
 
 
 KEEP_LEDGER = """

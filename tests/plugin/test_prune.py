@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from pytest_dockerkit._names import KEPT_LABEL
 from pytest_dockerkit._runtime import kept
+from pytest_dockerkit._runtime.alive import Alive
+from pytest_dockerkit._runtime.ledger import Ledger
 from pytest_dockerkit._runtime.settings import Settings
+from tests.plugin.leavings import Dead, dead
+from tests.plugin.matrix import Matrix, matrix
 from tests.plugin.test_reuse import DB, age, project
 
 if TYPE_CHECKING:
@@ -17,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.plugin.test_reuse import Project
 
-__all__ = ["project"]
+__all__ = ["dead", "matrix", "project"]
 
 SOURCE = 'db = container_fixture(**STAYS, volumes={"/data": "data"})\n\n\ndef test_it(db): ...\n'
 
@@ -45,7 +51,7 @@ def test_all_that_is_kept_is_shown_and_removed(project: Project) -> None:
     done = rows(project.prune())
     assert [row[-1] for row in done[2:]] == ["removed", "removed", "removed", "3 of 3 removed"]
     assert (project.containers(), project.things()) == ([], [])
-    assert project.prune() == "nothing is kept on this engine\n"
+    assert project.prune() == "nothing is left or kept on this engine\n"
     # The next run begins anew.
     assert "reused" not in project.run(SOURCE).text
 
@@ -158,3 +164,94 @@ def test_the_owner_is_a_user_a_machine_and_a_state_directory(
     assert kept.directory_of(other, name) is None
     monkeypatch.setattr(os, "getuid", lambda: 4711, raising=False)
     assert kept.directory_of(settings, name) is None
+
+
+# What dead runs have left
+
+
+def test_what_dead_runs_have_left_goes_and_what_lives_stays(dead: Dead, project: Project) -> None:
+    known, unknown, living, others = (
+        dead.run(),
+        dead.run(ledger=False),
+        dead.run(),
+        dead.run(owner="0" * 16, ledger=False),
+    )
+    alive = Alive(lambda: dead.directory(living))
+    alive.hold()
+    try:
+        dry = project.prune("--dry-run")
+        head = (f"{dead.settings.project}: run {known}, which has died",)
+        table = rows(dry)
+        assert table[table.index(head) + 1][:3] == ("container", "db", "busybox:stable")
+        assert (f"run {unknown}, which has died",) in table
+        assert table[-1] == ("6 of 6 would be removed",)
+        assert dead.things(known) == ["data", "db", "net"]
+        assert "0 of 6 removed" in project.prune("--older-than=1h")
+        assert rows(project.prune())[-1] == ("6 of 6 removed",)
+        assert (dead.things(known), dead.things(unknown)) == ([], [])
+        assert (dead.things(living), dead.things(others)) == (["data", "db", "net"],) * 2
+        assert [each.name for each in (dead.settings.state_dir / "runs").iterdir()] == [living]
+        assert project.prune() == "nothing is left or kept on this engine\n"
+    finally:
+        alive.release()
+
+
+# The image cache
+
+#: Prunes, and sees none of the images that other tests have built.
+MINE_ALONE = """
+import sys
+from pytest_dockerkit import _prune, cli
+found = _prune.cached_images
+_prune.cached_images = lambda session: [each for each in found(session) if each.name in sys.argv[1].split()]
+sys.exit(cli.main(["prune", "--images", *sys.argv[2:]]))
+"""
+
+
+def test_images_of_the_cache_go_where_that_is_wanted(project: Project, matrix: Matrix) -> None:
+    """But for those that a container stands on, those that a run uses, and names that a person has given."""
+    client = project.client
+    names = ("one", "two", "mine", "used")
+    matrix.declare(**{each: f"FROM busybox:stable\nRUN echo {matrix.unique} > /{each}" for each in names})
+    one, two, mine, run = project.command("build", "-q", *names).split()
+    holder = client.containers.create(two, "true")
+    client.images.get(mine).tag(f"mine-{matrix.unique}")
+    directory = Settings(state_dir=project.suite.path / "state" / "pytest-dockerkit").directory("runs", "0" * 12)
+    Ledger(directory / "main.jsonl").note("cached", run)
+    alive = Alive(lambda: directory)
+    alive.hold()
+
+    def prune(*arguments: str) -> dict[str, str]:
+        ran = subprocess.run(
+            [sys.executable, "-c", MINE_ALONE, f"{one} {two} {mine} {run}", *arguments],
+            cwd=project.suite.path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ran.returncode, ran.stderr) == (0, "")
+        return {row[1]: row[-1] for row in rows(ran.stdout) if row[0] == "image" and len(row) > 1}
+
+    try:
+        assert set(prune("--older-than=1h").values()) == {
+            "stays: a container uses it",
+            "stays: a run that goes on uses it",
+            "stays: was built since",
+        }
+        wanted = {one: "removed", two: "stays: a container uses it", mine: "removed"}
+        wanted[run] = "stays: a run that goes on uses it"
+        assert prune("--dry-run") == {
+            key: each.replace("removed", "would be removed") for key, each in wanted.items()
+        }
+        assert prune() == wanted
+        # Its name of the cache is gone; the person's own stays.
+        assert matrix.built() == ["mine", "two", "used"]
+        assert prune() == {two: wanted[two], run: wanted[run]}
+    finally:
+        alive.release()
+        holder.remove()
+        client.images.remove(f"mine-{matrix.unique}")
+
+
+def test_without_the_option_the_cache_stays(project: Project) -> None:
+    assert "image" not in project.prune("--dry-run")

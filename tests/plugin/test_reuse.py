@@ -97,8 +97,12 @@ class Project:
 
     def prune(self, *args: str, code: int = 0, **environment: str) -> str:
         """Run `dockerkit prune`."""
+        return self.command("prune", *args, code=code, **environment)
+
+    def command(self, *args: str, code: int = 0, **environment: str) -> str:
+        """Run a command of `dockerkit`."""
         ran = subprocess.run(
-            [sys.executable, "-m", "pytest_dockerkit.cli", "prune", *args],
+            [sys.executable, "-m", "pytest_dockerkit.cli", *args],
             cwd=self.suite.path,
             env=os.environ | environment,
             capture_output=True,

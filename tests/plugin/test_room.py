@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_dockerkit import ContainerSpec
+from pytest_dockerkit._names import new_run_id
+from pytest_dockerkit._runtime.ahead import slot_of
+from pytest_dockerkit._runtime.records import Records
+from pytest_dockerkit._runtime.scope import ScopeInstance
+from pytest_dockerkit._runtime.session import Session
+from pytest_dockerkit._runtime.settings import Settings
+from pytest_dockerkit._runtime.sharing import Sharing
+from pytest_dockerkit._runtime.starting import NotAheadError, Wanted
+from tests.plugin.listeners import Deaf
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.plugin.conftest import Suite
 
 STAYS = 'command=["sleep", "1000"]'
@@ -101,6 +114,27 @@ def test_what_lives_as_long_as_the_session_leaves_room_for_the_tests(suite: Suit
     )
     outcome.ended(passed=4)
     assert most(suite) <= 2
+
+
+def test_what_is_made_ahead_waits_for_no_other_worker(tmp_path: Path) -> None:
+    """The other may wait for room that this one has taken for a test, which in turn waits for what is made ahead."""
+    session = Session(
+        Settings(state_dir=tmp_path, max_containers=2), new_run_id(), "gw0", Deaf(), Sharing(b"a secret")
+    )
+    spec = ContainerSpec(image="busybox:stable", command=["sleep", "1000"])
+    wanted = Wanted(spec, ScopeInstance("session", "session", lambda _: None), "db")
+    assert session.shared is not None
+    key = session.shared.key_of(wanted, spec)
+    assert key is not None
+    try:
+        with Records(lambda: session.directory / "shared").lock(key):
+            errand = session.ahead.container(slot_of(wanted), lambda _: wanted)
+            assert isinstance(errand.outcome.exception(timeout=60), NotAheadError)
+        assert session.run(wanted).state()["Status"] == "running"
+    finally:
+        session.end()
+        session.undo_all()
+        session.close()
 
 
 def test_too_little_room_is_told_at_once(suite: Suite) -> None:

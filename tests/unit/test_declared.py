@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_dockerkit import ImageSpec, _run
+from pytest_dockerkit import ImageSpec, _options
 from pytest_dockerkit._runtime.settings import declared_images
 from pytest_dockerkit._spec import declared
 from pytest_dockerkit._spec.declared import GivenImage
@@ -191,7 +191,7 @@ def test_the_environment_names_an_image_in_place_of_one_to_be_built(project: Pat
 
 
 def test_no_name_has_the_variable_of_an_option() -> None:
-    options = [name.removeprefix("image-") for name, *_ in _run.OPTIONS if name.startswith("image-")]
+    options = [name.removeprefix("image-") for name, *_ in _options.OPTIONS if name.startswith("image-")]
     assert sorted(options) == sorted(declared._OPTIONS)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_dockerkit._runtime.ledger import Entry, Ledger, open_entries, read
+from pytest_dockerkit.errors import DockerkitError
 
 
 def test_a_line_is_on_the_disk_when_the_call_returns(tmp_path: Path) -> None:
@@ -82,3 +83,20 @@ def test_a_run_that_made_nothing_has_nothing_open(tmp_path: Path) -> None:
     assert open_entries(read(tmp_path)) == []
     assert open_entries(read(tmp_path / "no such")) == []
     assert open_entries([]) == []
+
+
+def test_a_full_disk_is_told_and_loses_no_line_that_follows(tmp_path: Path) -> None:
+    """What was written of a line when the disk was full does not swallow the next one."""
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    book = Ledger(full)
+    with pytest.raises(DockerkitError) as caught:
+        book.making("container", "a")
+    assert caught.value.what == "the run's ledger cannot be written, and without it nothing is made"
+    assert "No space left" in caught.value.saw
+    book.path = tmp_path / "main.jsonl"
+    book.path.write_text('{"do": "make", "kind": "cont', encoding="utf-8")
+    book.making("container", "b")
+    book.making("container", "c")
+    assert open_entries(read(tmp_path)) == [Entry("container", "c"), Entry("container", "b")]

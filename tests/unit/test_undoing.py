@@ -1,29 +1,19 @@
-"""Undoing a run by its ledger, with an engine that does as it is told; and the process that does it."""
+"""Undoing a run by its ledger, with an engine that does as it is told."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import pytest_dockerkit
-from pytest_dockerkit._poll import Look, until_ready
-from pytest_dockerkit._runtime import handover, undoing
-from pytest_dockerkit._runtime.handover import NotHandedOverError, Undoer
+from pytest_dockerkit._runtime import undoing
+from pytest_dockerkit._runtime.alive import Alive
 from pytest_dockerkit._runtime.ledger import Entry, Ledger, open_entries, read
-from pytest_dockerkit._runtime.undoing import TRIES, Undoing, side_by_side
+from pytest_dockerkit._runtime.undoing import LOOKS, PAUSE_S, TRIES, Undoing, side_by_side
 from pytest_dockerkit.errors import EngineError, EngineUnavailableError
-
-#: An engine that is not there: nothing is to be asked of it.
-NOWHERE = {"path": "/no/such.sock", "headers": {}, "prefix": "/v1.41"}
 
 
 @pytest.fixture
@@ -86,8 +76,7 @@ def test_an_engine_that_is_started_anew_is_waited_for(run: Path) -> None:
     away = EngineUnavailableError("the engine went away", saw="Connection refused")
     engine = Engine(**{name: [away, away, away, True] for name in "cnvi"})
     assert engine.undoes(run)
-    assert len(engine.pauses_s) == 3
-    assert engine.pauses_s == sorted(engine.pauses_s)
+    assert engine.pauses_s == [PAUSE_S] * 3
     assert not run.exists()
 
 
@@ -96,20 +85,46 @@ def test_what_never_goes_stays_in_the_ledger_and_the_log_says_why(
 ) -> None:
     engine = Engine(v=[EngineError("the engine could not remove the volume v", saw="it is in use")])
     assert not engine.undoes(run)
-    assert engine.asked.count("v") == TRIES
-    assert sum(engine.pauses_s) >= 31
+    assert engine.asked.count("v") == TRIES * LOOKS
+    longer = [each for each in engine.pauses_s if each != PAUSE_S]
+    assert longer == sorted(longer)
+    assert sum(longer) >= 120
     assert open_entries(read(run)) == [Entry("volume", "v")]
     said = capsys.readouterr().err
-    assert said.count("volume v: the engine could not remove the volume v: it is in use") == TRIES
+    assert said.count("volume v: the engine could not remove the volume v: it is in use") == 1
     assert said.endswith("given up: 1 left: volume v\n")
 
 
-def test_what_was_not_there_is_looked_for_once_more(run: Path) -> None:
+def test_what_was_not_there_is_looked_for_again(run: Path) -> None:
     """The engine may still be making it for a process that was killed."""
-    engine = Engine(c=[False, True], v=[False])
+    engine = Engine(c=[False, False, True], v=[False])
     assert engine.undoes(run)
-    assert engine.asked == ["c", "n", "v", "i", "c", "v"]
-    assert len(engine.pauses_s) == 1
+    assert engine.asked == ["c", "n", "v", "i", "c", "v", "c", "v", *["v"] * (LOOKS - 3)]
+    assert engine.pauses_s == [PAUSE_S] * (LOOKS - 1)
+    assert not run.exists()
+
+
+def test_processes_of_the_run_that_live_are_outlived(run: Path) -> None:
+    """What there is goes at once; what one of them was about to make goes as it comes, and when it has ended."""
+    worker = Alive(lambda: run, "gw0")
+    worker.hold()
+    book = Ledger(run / "gw0.jsonl")
+    engine = Engine(late=[False] * LOOKS + [True], last=[True])
+
+    def sleep(pause_s: float) -> None:
+        if engine.asked == ["c", "n", "v", "i"]:
+            book.making("container", "late")
+        elif engine.asked.count("late") == LOOKS:
+            book.making("container", "last")
+            worker.release()
+
+    waited: list[str] = []
+    with pytest.MonkeyPatch.context() as patched:
+        # Nobody says how long it lives: it is waited for without looking.
+        patched.setattr(undoing, "wait_until_free", lambda lock: waited.append(lock))
+        assert Undoing(run, engine, sleep).undo()
+    assert engine.asked == ["c", "n", "v", "i", *["late"] * LOOKS, "last", "late"]
+    assert waited == [str(run / "gw0.alive.lock")]
     assert not run.exists()
 
 
@@ -173,116 +188,3 @@ def test_those_of_one_kind_go_side_by_side() -> None:
     failures = side_by_side(entries, carry_out)
     assert sorted(done) == entries
     assert [(entry.name, failure.what) for entry, failure in failures.items()] == [("3", "no")]
-
-
-# The process
-
-
-def ended(found: Callable[[], object]) -> None:
-    """Wait until a process has done what it was to do."""
-    assert until_ready(lambda: Look(not found()), timeout_s=60).ready
-
-
-def processes(directory: Path) -> list[str]:
-    listed = subprocess.run(["ps", "-axww", "-o", "command="], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if "undoing" in line and str(directory) in line]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-class TestProcess:
-    def test_it_undoes_and_ends(self, tmp_path: Path) -> None:
-        directory = tmp_path / "run ü"
-        directory.mkdir()
-        Ledger(directory / "main.jsonl").note("cached", "kit:1")
-        undoer = Undoer(directory)
-        undoer.take(NOWHERE)
-        ended(directory.exists)
-        ended(lambda: processes(directory))
-
-    def test_what_it_is_given_nobody_can_read_from_outside(self, run: Path) -> None:
-        undoer = Undoer(run)
-        assert processes(run)
-        undoer.take({**NOWHERE, "headers": {"Authorization": "hunter2"}})
-        (line,) = processes(run)
-        assert "hunter2" not in line
-        shutil.rmtree(run)
-        ended(lambda: processes(run))
-
-    def test_given_nothing_it_does_nothing(self, run: Path) -> None:
-        before = open_entries(read(run))
-        Undoer(run).close()
-        ended(lambda: processes(run))
-        assert open_entries(read(run)) == before
-        assert (run / undoing.LOG).read_text(encoding="utf-8") == ""
-
-    def test_what_it_cannot_read_it_does_not_take(self, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(json, "dumps", lambda _: "{")
-        with pytest.raises(NotHandedOverError, match=r"its process has ended, and .*undoing\.log may say why"):
-            Undoer(run).take(NOWHERE)
-        assert "JSONDecodeError" in (run / undoing.LOG).read_text(encoding="utf-8")
-
-    def test_modules_of_the_user_are_not_taken_for_pythons(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Neither those where pytest runs, nor those that PYTHONPATH names."""
-        for name in ("json.py", "socket.py", "sitecustomize.py"):
-            (tmp_path / name).write_text("raise SystemExit('not me')", encoding="utf-8")
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        monkeypatch.setattr(sys, "path", ["", str(tmp_path), *sys.path])
-        directory = tmp_path / "run"
-        directory.mkdir()
-        Undoer(directory).take(NOWHERE)
-        ended(directory.exists)
-
-    def test_it_loads_little(self) -> None:
-        """What takes longer to load than a removal is not loaded before one."""
-        source = Path(pytest_dockerkit.__file__).parents[1]
-        script = (
-            "import sys; sys.path.append(sys.argv[1]); import pytest_dockerkit._runtime.undoing; print(*sys.modules)"
-        )
-        loaded = subprocess.run(
-            [sys.executable, "-S", "-P", "-c", script, str(source)], capture_output=True, text=True, check=True
-        ).stdout.split()
-        heavy = {"asyncio", "dataclasses", "docker", "http", "inspect", "logging", "random", "ssl", "subprocess"}
-        assert heavy.isdisjoint(loaded)
-
-
-@pytest.mark.parametrize(
-    ("changed", "reason"),
-    [
-        ({"executable": ""}, "there is no Python to start a process with"),
-        ({"frozen": True}, "there is no Python to start a process with"),
-    ],
-)
-def test_some_pythons_can_start_no_other(
-    changed: dict[str, object], reason: str, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in changed.items():
-        monkeypatch.setattr(sys, name, value, raising=False)
-    with pytest.raises(NotHandedOverError, match=reason):
-        Undoer(run)
-
-
-def test_the_first_process_of_a_container_waits(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "getpid", lambda: 1)
-    with pytest.raises(NotHandedOverError, match="pytest is the first process of a container"):
-        Undoer(run)
-
-
-def test_a_machine_that_has_no_process_left_is_told(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
-    monkeypatch.setattr(subprocess, "Popen", full)
-    with pytest.raises(NotHandedOverError, match=r"no process can be started: .*temporarily unavailable"):
-        Undoer(run)
-
-
-def test_compiled_modules_are_where_those_of_this_python_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "pycache_prefix", "/some where")
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    assert handover._cache_flags() == ["-X", "pycache_prefix=/some where", "-B"]
-    monkeypatch.setattr(sys, "pycache_prefix", None)
-    monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    assert handover._cache_flags() == []

@@ -112,13 +112,32 @@ def called(host: str | None = None, context: str | None = None) -> str:
     return f"context {context or os.environ.get('DOCKER_CONTEXT') or (settings or {}).get('currentContext')}"
 
 
-def usual_socket() -> Path:
-    """Give the first of the sockets that engines listen on which is there, else the first."""
+def usual_sockets() -> list[Path]:
+    """Give the sockets that engines listen on."""
     candidates = [_DEFAULT_SOCKET]
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         candidates.append(Path(runtime) / "docker.sock")
-    candidates += [_home() / ".docker/run/docker.sock", _home() / ".docker/desktop/docker.sock"]
+    return [*candidates, _home() / ".docker/run/docker.sock", _home() / ".docker/desktop/docker.sock"]
+
+
+def usual_socket() -> Path:
+    """Give the first of the sockets that engines listen on which is there, else the first."""
+    candidates = usual_sockets()
     return next((each for each in candidates if os.access(each, os.F_OK)), candidates[0])
+
+
+def place_of(host: str | None = None, context: str | None = None) -> Place:
+    """Say where `connect` would look for an engine, without asking it.
+
+    Raises:
+        EngineUnavailableError: what is written there makes no sense.
+    """
+    return _plain_place(host, context, _settings()) or _place(host, context)
+
+
+def configuration() -> Json | None:
+    """Give docker's configuration; {} if there is none, None if it makes no sense. There may be secrets in it."""
+    return _settings()
 
 
 def variables_of_environment() -> dict[str, str]:

@@ -11,6 +11,7 @@ from pytest_dockerkit._engine.connect import connect
 from pytest_dockerkit._engine.containers import Containers
 from pytest_dockerkit._engine.images import Images
 from pytest_dockerkit._engine.networks import Networks, Volumes
+from pytest_dockerkit._engine.removing import remove
 from pytest_dockerkit._engine.translate import translated
 from pytest_dockerkit._engine.wire import SocketWire, ask
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_dockerkit._engine.base import Builder
     from pytest_dockerkit._engine.builders import Ladder
     from pytest_dockerkit._engine.labelled import Labelled
+    from pytest_dockerkit._engine.survey import Survey
 
 
 class Daemon:
@@ -87,6 +89,17 @@ class Daemon:
         from pytest_dockerkit._engine.labelled import labelled
 
         return labelled(self._wire, label, value)
+
+    def remove(self, kind: str, name: str) -> bool:
+        """Remove a container, network, volume or image, and tell whether it was there."""
+        return remove(self._wire, kind, name)
+
+    @property
+    def survey(self) -> Survey:
+        """What is asked of it for a person to read."""
+        from pytest_dockerkit._engine.survey import Survey
+
+        return Survey(self._wire, self.facts)
 
     def docker_container(self, container_id: str) -> Container:
         """Give docker-py's own object for a container."""

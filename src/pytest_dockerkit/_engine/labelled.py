@@ -26,6 +26,8 @@ class Labelled(NamedTuple):
         labels: all of its labels.
         created_at: when it was made, in seconds since the epoch; None where the engine does not say.
         image: what a container's image is called.
+        state: what a container does, such as `running`; empty of all else.
+        size_bytes: how much a container has written into its own files; None where that was not asked for.
     """
 
     kind: str
@@ -33,19 +35,22 @@ class Labelled(NamedTuple):
     labels: Mapping[str, str]
     created_at: float | None
     image: str = ""
+    state: str = ""
+    size_bytes: int | None = None
 
 
-def labelled(wire: Wire, label: str, value: str | None = None) -> list[Labelled]:
+def labelled(wire: Wire, label: str, value: str | None = None, *, sizes: bool = False) -> list[Labelled]:
     """Give all that has a label, whatever it does; containers first, in the order in which they can be removed.
 
     Args:
         wire: the way to the engine.
         label: the label.
         value: its value; None is any.
+        sizes: whether the engine is to look at the files of each container, which takes a few milliseconds of each.
     """
     wanted = json.dumps({"label": [label if value is None else f"{label}={value}"]})
     with translated(f"say what has the label {label}"):
-        containers = ask(wire, "GET", "/containers/json", query={"all": 1, "filters": wanted})
+        containers = ask(wire, "GET", "/containers/json", query={"all": 1, "size": int(sizes), "filters": wanted})
         networks = ask(wire, "GET", "/networks", query={"filters": wanted})
         volumes = ask(wire, "GET", "/volumes", query={"filters": wanted})
     return [
@@ -64,6 +69,9 @@ def _container(said: Json) -> Labelled:
         said.get("Labels") or {},
         float(said["Created"]) if said.get("Created") else None,
         str(said.get("Image", "")),
+        str(said.get("State", "")),
+        # Left out where it has written nothing.
+        int(said.get("SizeRw") or 0) if "SizeRootFs" in said else None,
     )
 
 

@@ -41,7 +41,7 @@ class AwaitedContainer(KnownContainer):
     def is_alive(self) -> bool:
         """Tell whether it is as it was when it was ready: running, or at its end where that was waited for."""
         try:
-            return self.status == "running" or bool(getattr(self.spec.wait, "allows_exit", False))
+            return self.state()["Status"] == "running" or bool(getattr(self.spec.wait, "allows_exit", False))
         except ContainerRemovedError:
             return False
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Self
 from pytest_dockerkit import probes
 from pytest_dockerkit._runtime import readiness
 from pytest_dockerkit._runtime.addresses import ContainerAddresses
-from pytest_dockerkit._runtime.awaited import AwaitedContainer
+from pytest_dockerkit._runtime.awaited import ENDED, AwaitedContainer
 from pytest_dockerkit._runtime.clock import engine_time
 from pytest_dockerkit._runtime.container_files import ContainerFiles
+from pytest_dockerkit._runtime.deaths import ends
 from pytest_dockerkit._runtime.health import HealthWatch
 from pytest_dockerkit._runtime.known import by_alias
 from pytest_dockerkit._runtime.log_watch import after
@@ -87,6 +88,8 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
             raise SpecError("the command is empty", saw=repr(cmd), mend='container.exec(["ls", "-l"])')
         timeout_s = None if timeout is None else parse_seconds("timeout", timeout)
         given = stdin.encode() if isinstance(stdin, str) else stdin
+        # What a test does itself does not surprise it.
+        self.end_seen |= ends(argv)
         try:
             code, stdout, stderr = self._engine.containers.exec(
                 self.id,
@@ -159,19 +162,20 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
     def stop(self, timeout: float | str | None = None) -> None:
         """Ask it to stop, and kill it when it has not after `timeout` seconds (else its spec's, else 10 s)."""
         timeout_s = self.spec.stop_timeout_s if timeout is None else parse_seconds("timeout", timeout)
-        self.stopped_by_us = True
+        self.ask_to_end()
         self._engine.containers.stop(self.id, timeout_s)
         self.refresh()
 
     @by_alias
     def start(self) -> None:
         """Start it again after it has ended, and wait until it is ready."""
-        self.stopped_by_us = False
         # What it prints from now on comes after the end of the run before. Its start is noted only when the first
         # lines may have been printed already.
         ended = engine_time(self.state()["FinishedAt"])
         self._log_since = ended.timestamp() if ended.year > 1 else None  # the year 1 stands for what never was
         self._engine.containers.start(self.id)
+        self.ask_to_end(asked=False)
+        self.known_death = None
         self.await_ready()
 
     @by_alias
@@ -183,7 +187,7 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
     @by_alias
     def kill(self, signal: str = "SIGKILL") -> None:
         """Send it a signal."""
-        self.stopped_by_us = True
+        self.ask_to_end()
         self._engine.containers.kill(self.id, signal)
 
     @by_alias
@@ -240,7 +244,11 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
             ContainerError: the container has ended or is unhealthy.
         """
         timeout_s = self.spec.timeout_s if timeout is None else parse_seconds("timeout", timeout)
-        readiness.wait(self, probe, timeout_s)
+        try:
+            readiness.wait(self, probe, timeout_s)
+        finally:
+            # Whether it was waited for, or came in between: it is told.
+            self.end_seen |= self.seen["State"]["Status"] in ENDED
 
     def wait_exit(self, timeout: float | str | None = None) -> int:
         """Wait for its end, and give its exit code.
@@ -255,23 +263,15 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
             failure.what = f"container {self.alias!r} has not ended after {show_seconds(timeout_s)}"
             failure.mend = "raise timeout=, or stop() it"
             raise
+        self.end_seen = True
         return int(self.seen["State"]["ExitCode"])
 
     @by_alias
     def stats(self) -> Stats:
         """Measure what it uses; takes about a second, which the engine measures over."""
-        from pytest_dockerkit._runtime.results import Stats, cpu_percent
+        from pytest_dockerkit._runtime.results import stats_of
 
-        measured = self._engine.containers.stats(self.id)
-        memory = measured.get("memory_stats") or {}
-        cache = memory.get("stats") or {}
-        inactive = cache.get("total_inactive_file", cache.get("inactive_file", 0))
-        return Stats(
-            cpu_percent=cpu_percent(measured),
-            memory_bytes=max(0, memory.get("usage", 0) - inactive),
-            peak_memory_bytes=memory.get("max_usage"),
-            pids=(measured.get("pids_stats") or {}).get("current") or 0,
-        )
+        return stats_of(self._engine.containers.stats(self.id))
 
     def remove(self) -> None:
         """Remove it with its unnamed volumes; once it is gone, nothing happens."""
@@ -294,6 +294,7 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
             # The report of the failing test is made when it is gone.
             with contextlib.suppress(DockerkitError):
                 self.last_sight = self.look_at_it()
+        self.hold(self, failed=kind is not None)
         self.remove()
 
     def __repr__(self) -> str:

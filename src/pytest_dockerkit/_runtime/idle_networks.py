@@ -61,12 +61,16 @@ class IdleNetworks:
     def give_back(self, spec: NetworkSpec, network: Network) -> None:
         """Take a network whose containers are gone, or are to go by now."""
         guests = network.is_gone()
-        if self._session.removals.ending:
+        stays = self._session.keeper.holds("network", network.name)
+        if self._session.removals.ending and not stays:
             self._session.removals.later("network", network.name)
             return
         for guest in guests:
             # Before the next test begins, which may look whom they know.
             self._session.engine.networks.disconnect(network.name, guest)
+        if stays:
+            self._session.remove("network", network.name)
+            return
         if self._session.removals.leaving:
             # For another process; it does not come back.
             self._session.removals.after_containers(lambda: self._keep(spec, network))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -73,7 +73,7 @@ class Keeping:
             DockerkitError: its image cannot be had, or what is in its place cannot be removed.
         """
         image = self._session.images.get(spec.image, pull=spec.pull, platform=spec.platform)
-        waiting = nullcontext if means.unseen else self._session.places.standing_still
+        waiting = means.waiting(self._session.places)
         with self._records.lock(key, means.go_on, waiting):
             record = self._records.read(key)
             if record is None or "failed" in record:

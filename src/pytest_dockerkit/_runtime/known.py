@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
     from pytest_dockerkit._engine.daemon import Daemon
+    from pytest_dockerkit._runtime.deaths import Death
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.images import Image
     from pytest_dockerkit._runtime.log_watch import LogWatches
@@ -72,6 +73,19 @@ class KnownContainer(ContainerHandle):
         self.of_one_test = False
         #: Whether it was sent a signal through this handle: then that is why it has ended.
         self.stopped_by_us = False
+        #: Whether a test has seen through this handle that it has ended.
+        self.end_seen = False
+        #: Whether the test that has asked it to end has failed, and so was kept from starting it again.
+        self.left_stopped = False
+        #: How it ended, as soon as that was noticed, where nobody had asked it to.
+        self.known_death: Death | None = None
+        #: Tell whether another process has asked it to end, and how another has seen it end.
+        self.asked_elsewhere: Callable[[], bool] = bool
+        self.death_elsewhere: Callable[[], Death | None] = lambda: None
+        #: Called when it was asked to end, and when it runs again.
+        self.on_asked: list[Callable[[bool], object]] = []
+        #: Called before it is removed since it has died.
+        self.on_buried: list[Callable[[], object]] = []
         #: What it was when its `with` block ended with an exception.
         self.last_sight: Sight | None = None
         #: When the wait for it is over, by the monotonic clock.
@@ -82,6 +96,10 @@ class KnownContainer(ContainerHandle):
         self.go_on: Callable[[], object] | None = None
         #: Called when it was removed, whoever did that through this handle.
         self.on_removed: list[Callable[[], object]] = []
+        #: The name of an image that was made for it alone.
+        self.own_image: str | None = None
+        #: Keeps it from being removed until it is known whether it is to stay.
+        self.hold: Callable[..., object] = lambda *_, **__: None
         #: The containers that were given to it as what it depends on.
         self.stands_on: list[RunningContainer] = []
         self._log_since: float | None = None
@@ -98,6 +116,19 @@ class KnownContainer(ContainerHandle):
     def removed(self) -> bool:
         """Whether it was removed, by a `with` or `remove()`; one that xdist's workers share, by any of them."""
         return self._removed or self.removed_elsewhere()
+
+    @property
+    def was_asked_to_end(self) -> bool:
+        """Whether a test has asked it to end, in whichever process."""
+        return self.stopped_by_us or self.asked_elsewhere()
+
+    def ask_to_end(self, *, asked: bool = True) -> None:
+        """Note that it is asked to end; or that it runs, whatever was asked before."""
+        told = self.stopped_by_us
+        self.stopped_by_us, self.end_seen = asked, False
+        if told != asked:
+            for tell in self.on_asked:
+                tell(asked)
 
     @property
     def network(self) -> Network:
@@ -127,7 +158,7 @@ class KnownContainer(ContainerHandle):
     @property
     def status(self) -> str:
         """What it does now: created, running, paused, restarting, removing, exited or dead."""
-        return str(self.state()["Status"])
+        return str(self.inspect()["State"]["Status"])
 
     @property
     def health(self) -> str | None:
@@ -160,11 +191,16 @@ class KnownContainer(ContainerHandle):
     @by_alias
     def docker(self) -> Container:
         """docker-py's own object for it, for what has no method here."""
+        # Nobody sees what is asked of it there.
+        self.end_seen = True
         return self._engine.docker_container(self.id)
 
     def inspect(self) -> dict[str, Any]:
         """Give all that the engine knows of it now."""
-        return self.refresh()
+        seen = self.refresh()
+        # A test that looks knows.
+        self.end_seen |= seen["State"]["Status"] == "exited"
+        return seen
 
     @by_alias
     def refresh(self) -> dict[str, Any]:

@@ -76,6 +76,10 @@ class Places:
         elif not self._all.take([claim], wait=False):
             raise NoRoomError
 
+    def has(self, name: str) -> bool:
+        """Tell whether a container of this process has taken room."""
+        return name in self._claims
+
     def leaves(self, name: str) -> None:
         """Note that a container is about to be removed."""
         if (claim := self._claims.get(name)) is not None:

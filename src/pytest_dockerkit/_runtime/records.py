@@ -176,9 +176,25 @@ class Records:
         """Forget what is recorded."""
         self._path(key, "json").unlink(missing_ok=True)
 
-    def mark(self, name: str) -> None:
-        """Mark a name, for all processes."""
-        self._path(name, "mark").touch()
+    def mark(self, name: str, text: str = "") -> None:
+        """Mark a name for all processes, with a text: others read all of it or nothing."""
+        if not text:
+            self._path(name, "mark").touch()
+            return
+        path = self._path(name, f"{os.getpid()}-{secrets.token_hex(4)}")
+        path.write_text(text, encoding="utf-8")
+        path.replace(self._path(name, "mark"))
+
+    def unmark(self, name: str) -> None:
+        """Take a mark away."""
+        self._path(name, "mark").unlink(missing_ok=True)
+
+    def marked(self, name: str) -> str:
+        """Give the text that a name was marked with; empty if it was not."""
+        try:
+            return self._path(name, "mark").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
 
     def is_marked(self, name: str) -> bool:
         """Tell whether any process has marked a name."""

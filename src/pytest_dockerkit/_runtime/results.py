@@ -99,7 +99,20 @@ class Limits:
     ulimits: Mapping[str, tuple[int, int]]
 
 
-def cpu_percent(measured: Mapping[str, Any]) -> float:
+def stats_of(measured: Mapping[str, Any]) -> Stats:
+    """Give what the engine has measured of a container, as people count it."""
+    memory = measured.get("memory_stats") or {}
+    cache = memory.get("stats") or {}
+    inactive = cache.get("total_inactive_file", cache.get("inactive_file", 0))
+    return Stats(
+        cpu_percent=_cpu_percent(measured),
+        memory_bytes=max(0, memory.get("usage", 0) - inactive),
+        peak_memory_bytes=memory.get("max_usage"),
+        pids=(measured.get("pids_stats") or {}).get("current") or 0,
+    )
+
+
+def _cpu_percent(measured: Mapping[str, Any]) -> float:
     """Give how much of one core was used between the two moments that the engine has measured, in percent."""
     now, before = measured.get("cpu_stats") or {}, measured.get("precpu_stats") or {}
     used = now.get("cpu_usage", {}).get("total_usage", 0) - before.get("cpu_usage", {}).get("total_usage", 0)

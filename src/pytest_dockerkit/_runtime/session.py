@@ -5,24 +5,30 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.daemon import Daemon
-from pytest_dockerkit._names import KEPT_LABEL, RUN_LABEL
+from pytest_dockerkit._names import KEPT_LABEL, OWNER_LABEL, RUN_LABEL
 from pytest_dockerkit._runtime import ledger
 from pytest_dockerkit._runtime.ahead import Ahead
+from pytest_dockerkit._runtime.alive import Alive, is_owner_gone
 from pytest_dockerkit._runtime.handover import Handover
+from pytest_dockerkit._runtime.keeper import Keeper
 from pytest_dockerkit._runtime.ledger import Ledger
+from pytest_dockerkit._runtime.owner import owner_of
 from pytest_dockerkit._runtime.places import Places
 from pytest_dockerkit._runtime.progress import Tasks
 from pytest_dockerkit._runtime.removals import Removals, undo
+from pytest_dockerkit._runtime.runs import describe
 from pytest_dockerkit._runtime.scope import RUN
-from pytest_dockerkit._runtime.starting import Means, NotProvidedError, Starter
+from pytest_dockerkit._runtime.starting import Means, NotAheadError, NotProvidedError, Starter
 from pytest_dockerkit._runtime.store import ImageStore
 from pytest_dockerkit._runtime.surroundings import Surroundings
+from pytest_dockerkit._runtime.sweeper import Sweeper
 from pytest_dockerkit._runtime.undoing import side_by_side
+from pytest_dockerkit._runtime.watcher import NotWatchedError, Watcher
 from pytest_dockerkit.errors import DockerkitError, EngineUnavailableError, TeardownError
 
 if TYPE_CHECKING:
@@ -38,20 +44,8 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.results import RunResult
     from pytest_dockerkit._runtime.scope import ScopeInstance
     from pytest_dockerkit._runtime.settings import Settings
-    from pytest_dockerkit._runtime.shared import Shared
+    from pytest_dockerkit._runtime.sharing import Sharing
     from pytest_dockerkit._runtime.starting import Wanted
-
-
-class Sharing(NamedTuple):
-    """How processes share what lives as long as the session.
-
-    Attributes:
-        secret: makes the digests of secrets useless to all who do not have it; alike in all of them.
-        kept: where that is recorded which is kept for the next run; None keeps nothing.
-    """
-
-    secret: bytes
-    kept: Path | None = None
 
 
 class Session:
@@ -70,10 +64,20 @@ class Session:
         places: the room for them.
         shared: what all xdist workers share; None where there are no others.
         ahead: the containers that are made before their tests.
+        keeper: what lets containers stay for a person to look at.
+        sweeper: what removes, beside the tests, what dead runs have left.
+        alive: what shows others that this process lives.
+        watcher: the process that undoes the run when its owner is gone.
     """
 
     def __init__(
-        self, settings: Settings, run_id: str, process: str, listener: Listener, sharing: Sharing | None = None
+        self,
+        settings: Settings,
+        run_id: str,
+        process: str,
+        listener: Listener,
+        sharing: Sharing | None = None,
+        alive: Alive | None = None,
     ) -> None:
         """Begin; no engine is asked yet.
 
@@ -83,6 +87,7 @@ class Session:
             process: the name of this process.
             listener: who is told of what goes on.
             sharing: how what lives as long as the session is shared; None shares nothing.
+            alive: what shows others that this process lives; by default it owns the run if it is the main one.
         """
         self.settings = settings
         self.run_id = run_id
@@ -93,8 +98,12 @@ class Session:
         self.handover = Handover(self)
         self.starter = Starter(self)
         self.places = Places(self)
-        self.shared = None if sharing is None else _shared(self, sharing)
+        self.shared = None if sharing is None else sharing.of(self)
         self.ahead = Ahead(self)
+        self.keeper = Keeper(self)
+        self.sweeper = Sweeper(self)
+        self.alive = alive or Alive(lambda: self.directory, None if process == "main" else process)
+        self.watcher = Watcher(lambda: self.directory, lambda: self.engine.directions)
         self.process = process
         self._listener = listener
         self._unavailable: EngineUnavailableError | None = None
@@ -116,7 +125,7 @@ class Session:
     @property
     def has_made_anything(self) -> bool:
         """Whether any process of the run has a ledger."""
-        return (self.settings.state_dir / "runs" / self.run_id).is_dir()
+        return any((self.settings.state_dir / "runs" / self.run_id).glob("*.jsonl"))
 
     @property
     def ledger(self) -> Ledger:
@@ -126,7 +135,23 @@ class Session:
 
     @cached_property
     def _ledger(self) -> Ledger:
-        return Ledger(self.directory / f"{self.process}.jsonl")
+        # First: a run that has a ledger, and does not live, is a dead one.
+        self.alive.hold()
+        describe(self.directory, self.settings)
+        return Ledger(self.directory / f"{self.process}.jsonl", self._about_to_make)
+
+    def _about_to_make(self) -> None:
+        """See to it that what is made now is removed whatever comes."""
+        if not self.alive.is_owner and is_owner_gone(self.directory):
+            raise DockerkitError(
+                "the run is over, and nothing is made any more",
+                saw="the process that owns it, such as the controller of xdist's workers, has ended",
+                mend="run the tests again",
+            )
+        if self.alive.is_held:
+            # Else the watcher would take it for dead. Where no engine answers, nothing is made.
+            with suppress(NotWatchedError, EngineUnavailableError):
+                self.watcher.begin()
 
     @property
     def unreachable(self) -> EngineUnavailableError | None:
@@ -197,12 +222,14 @@ class Session:
             self._tell(failure.key, partial(self._listener.failed, failure.spec, failure.cause))
             raise failure.cause from None
         container.of_one_test = wanted.scope.scope == "function"
+        container.hold = self.keeper.hold
         try:
             key = None if self.shared is None else self.shared.known_key(container)
             self._tell(key, partial(self._listener.ready, container))
         except BaseException:
             container.remove()
             raise
+        self.sweeper.begin()
         return container
 
     def provide(self, wanted: Wanted, means: Means) -> RunningContainer:
@@ -218,6 +245,9 @@ class Session:
                 return self.starter.start(wanted, spec, means)
             return self.shared.container(key, wanted, spec, means)
         except DockerkitError as failure:
+            if means.unseen and self.keeper.is_wanted:
+                # Whoever asks for it is to fail with it, and then it stays.
+                raise NotAheadError from failure
             raise NotProvidedError(spec, failure, key) from None
 
     def _tell(self, key: str | None, tell: Callable[[], object]) -> None:
@@ -240,10 +270,11 @@ class Session:
         kept = self.shared.kept if self.shared is not None and scope.scope == RUN else None
         return self.labels if kept is None else {**self.labels, KEPT_LABEL: kept.name}
 
-    @property
+    @cached_property
     def labels(self) -> dict[str, str]:
         """What everything carries that the run makes."""
-        return {RUN_LABEL: self.run_id}
+        owner = owner_of(self.settings)
+        return {RUN_LABEL: self.run_id} | ({} if owner is None else {OWNER_LABEL: owner})
 
     def note(self, what: str, name: str, **facts: str | float | None) -> None:
         """Remember what is worth telling at the end of the run."""
@@ -251,7 +282,9 @@ class Session:
 
     def remove(self, kind: str, name: str) -> None:
         """Remove one thing that the ledger has, once; after the end, where that is handed over, leave it there."""
-        if not self._leaves_all and self.ledger.is_open(kind, name):
+        if self.keeper.holds(kind, name):
+            self.keeper.leave(kind, name)
+        elif not self._leaves_all and self.ledger.is_open(kind, name):
             undo(self.engine, kind, name)
             self.ledger.gone(kind, name)
             if kind == "network":
@@ -267,6 +300,7 @@ class Session:
         self.surroundings.idle.remove_all()
         if not self._leaves_all:
             self.removals.settle()
+        self.sweeper.end(wait=not self._leaves_all)
         self.removals.close()
         self.places.close()
 
@@ -278,7 +312,7 @@ class Session:
         """
 
         def remove(entry: Entry) -> None:
-            self._undo(entry)
+            self.undo(entry)
             self.ledger.gone(entry.kind, entry.name)
 
         failures = side_by_side(ledger.open_entries(ledger.read(self.directory)), remove)
@@ -289,40 +323,8 @@ class Session:
                 mend="remove by hand what is named above: docker rm -f, docker network rm, docker volume rm",
             )
 
-    def leave_kept(self) -> int:
-        """Put in order what is kept for the next run; what was kept for too long is undone with the rest.
-
-        Returns:
-            how many containers of this run are kept, those among them that a run before has made.
-        """
-        if self.shared is None and not any(self.settings.state_dir.glob("kept-*")):
-            # As in most runs; the rest is imported for it alone.
-            return 0
-        from pytest_dockerkit._runtime import kept, kept_records
-
-        mine = None if self.shared is None else self.shared.kept
-        left = set() if mine is None else kept_records.settle(mine, self.run_id)
-        return len(left - kept.expire(self))
-
-    def bury(self, process: str) -> None:
-        """Remove, beside the tests, what a worker that has died had for itself; what all share stays for the others.
-
-        The ledger keeps it: the engine may still carry out what it was asked last, so that the end of the run looks
-        once more.
-        """
-        from pytest_dockerkit._runtime.shared import names_recorded
-
-        if not self.has_made_anything:
-            return
-        mine = None if self.shared is None else self.shared.kept
-        kept = names_recorded(mine or self.directory / "shared")
-        for entry in ledger.open_entries(ledger.read(self.directory, process)):
-            # An image holds up nobody, and a container that is shared may stand on it.
-            if entry.kind != "image" and entry.name not in kept:
-                self.removals.after_containers(partial(self._undo, entry), entry.kind)
-        self.removals.after_containers(lambda: self.places.drop_process(process))
-
-    def _undo(self, entry: Entry) -> None:
+    def undo(self, entry: Entry) -> None:
+        """Remove one thing that any process of the run has made, whatever the ledger of this one says."""
         undo(self.engine, entry.kind, entry.name)
 
     def forget(self) -> None:
@@ -335,13 +337,7 @@ class Session:
 
     def close(self) -> None:
         """Close the connections."""
-        self.handover.close()
+        self.watcher.close()
         if "_engine" in self.__dict__:
             self._engine.close()
-
-
-def _shared(session: Session, sharing: Sharing) -> Shared:
-    # Of no use where there are no workers.
-    from pytest_dockerkit._runtime.shared import Shared
-
-    return Shared(session, sharing.secret, sharing.kept)
+        self.alive.release()

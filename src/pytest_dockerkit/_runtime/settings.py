@@ -66,6 +66,7 @@ class Settings:
         images: the images that the project declares, by name.
         max_containers: how many containers of a run there may be at once; None is any number.
         teardown: whether pytest waits for the removals at the end: wait or handover.
+        keep: whose containers stay for a person to look at: never, those of failed tests, or always.
         reuse: whether containers of the session are kept for the next run.
         reuse_lifetime_s: for how long they are kept after they were last used, in seconds.
         project: the project's directory.
@@ -85,6 +86,7 @@ class Settings:
     images: Declared = field(default_factory=FrozenMapping)
     max_containers: int | None = None
     teardown: str = "wait"
+    keep: str = "never"
     reuse: bool = False
     reuse_lifetime_s: float = 12 * 3600
     project: Path = Path()

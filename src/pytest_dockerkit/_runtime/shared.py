@@ -7,12 +7,13 @@ once the workers are gone.
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
+from pytest_dockerkit._names import is_object_name
+from pytest_dockerkit._runtime.deaths import read_death, written_death
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.keeping import Keeping
 from pytest_dockerkit._runtime.kept_errors import revived, written
@@ -110,7 +111,7 @@ class Shared:
             adopt=lambda record: self._adopted(key, record, wanted, spec, means),
             make=lambda: self._made(key, wanted, spec, means),
             go_on=means.go_on,
-            waiting=nullcontext if means.unseen else self._session.places.standing_still,
+            waiting=means.waiting(self._session.places),
         )
         self.networks.introduce(means.peers, container)
         if not container.awaited and not means.unseen:
@@ -131,6 +132,8 @@ class Shared:
             # Each worker finds that out for itself.
             raise
         except DockerkitError as failure:
+            if means.unseen and self._session.keeper.is_wanted:
+                raise
             self._records.write(key, {"failed": written(failure), "run": self._session.run_id})
             raise
         try:
@@ -177,6 +180,10 @@ class Shared:
             return None
         if container.seen["State"]["Status"] in _ENDED and not getattr(spec.wait, "allows_exit", False):
             return None
+        for mount in container.seen.get("Mounts") or ():
+            if is_object_name(mount.get("Name", ""), self._session.run_id):
+                # Where it stays for a person to look at, so do they.
+                self._session.ledger.adopt("volume", mount["Name"])
         container.awaited = record["awaited"]
         if record["healthy"]:
             container.was_healthy()
@@ -186,6 +193,11 @@ class Shared:
         mark = gone(container.name)
         container.removed_elsewhere = lambda: self._records.is_marked(mark)
         container.on_removed.append(lambda: self._records.mark(mark))
+        asked, died = f"asked-{container.name}", f"died-{container.name}"
+        container.asked_elsewhere = lambda: self._records.is_marked(asked)
+        container.on_asked.append(lambda yes: self._records.mark(asked) if yes else self._records.unmark(asked))
+        container.death_elsewhere = lambda: read_death(self._records.marked(died))
+        container.on_buried.append(lambda: self._records.mark(died, written_death(container.known_death)))
         self._keys[container] = key
         return container
 

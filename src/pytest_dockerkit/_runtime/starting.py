@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING
 
 from pytest_dockerkit._engine.body import container_body
 from pytest_dockerkit._names import NAME_LABEL, object_name
+from pytest_dockerkit._runtime import deaths
 from pytest_dockerkit._runtime.handles import RunningContainer
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.scope import ONCE, RUN
 from pytest_dockerkit._runtime.surroundings import introduce
 from pytest_dockerkit._runtime.transfer import put_files
 from pytest_dockerkit._spec.container import ContainerSpec
-from pytest_dockerkit.errors import SpecError
+from pytest_dockerkit.errors import DockerkitError, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from pytest_dockerkit._runtime.networks import Network
+    from pytest_dockerkit._runtime.places import Places
     from pytest_dockerkit._runtime.scope import ScopeInstance
     from pytest_dockerkit._runtime.session import Session
-    from pytest_dockerkit.errors import DockerkitError
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,14 @@ class Means:
     go_on: Callable[[], object] = field(default=lambda: None)
     unseen: bool = False
 
+    def waiting(self, places: Places) -> Callable[[], AbstractContextManager[object]]:
+        """Give what is entered while another process is waited for, that makes or looks at the same thing.
+
+        What is made ahead does not wait: the other one may wait for room that this process has, and whoever asks
+        here would wait for what is made ahead, without that being known to those who count the room.
+        """
+        return _give_up if self.unseen else places.standing_still
+
 
 class NotProvidedError(Exception):
     """A container cannot be had.
@@ -80,6 +90,14 @@ class NotProvidedError(Exception):
         self.spec = spec
         self.cause = cause
         self.key = key
+
+
+class NotAheadError(Exception):
+    """A container could not be had before it was asked for, and is to be tried once more by whoever asks."""
+
+
+def _give_up() -> AbstractContextManager[object]:
+    raise NotAheadError
 
 
 class Starter:
@@ -125,10 +143,12 @@ class Starter:
             session.engine.containers.start(container_id)
             session.note("started", name)
             made.append(self.handle(spec, image, container_id, name, wanted.alias, networks))
+            made[0].own_image = source.reference if baked else None
             if not means.unseen or made[0].looks_by_itself:
                 made[0].await_ready(means.go_on)
-        except BaseException:
+        except BaseException as failure:
             if made:
+                session.keeper.hold(made[0], failed=isinstance(failure, DockerkitError) and not means.unseen)
                 made[0].remove()
             else:
                 session.remove("container", name)
@@ -147,6 +167,8 @@ class Starter:
         """
         if not made:
             self._session.remove("container", name)
+        elif self._session.keeper.holds("container", name):
+            made[0].remove()
         elif not made[0].removed:
             self._session.places.leaves(name)
             # Who has joined its network would find it there for a while.
@@ -156,6 +178,18 @@ class Starter:
                 made[0].leave(lambda: self._session.removals.later("container", name, own))
             else:
                 made[0].remove()
+
+    def bury(self, container: RunningContainer) -> None:
+        """Remove a container that has died, before another comes in its place; all workers are told how it died."""
+        death = container.known_death
+        if death is not None:
+            told = deaths.sentence(container, death)
+            self._session.note("died", container.name, told=f"{told}; the tests after it got another")
+        if not container.removed:
+            for tell in container.on_buried:
+                tell()
+            # At once: its name, its ports and its room are for the next one.
+            container.remove()
 
     @contextmanager
     def created(self, spec: ContainerSpec, image: Image, alias: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What undoes a run: one thing beside the other here, or all of it in a process of its own that nobody waits for.
+"""What undoes a run: one thing beside the other here, or all of it in the process that watches over the run.
 
 The process begins when it is loaded, and is to have removed the first thing soon after: this loads little.
 """
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.removing import remove, wire_by
 from pytest_dockerkit._poll import pause, retried
-from pytest_dockerkit._runtime import ledger
+from pytest_dockerkit._runtime import alive, ledger
+from pytest_dockerkit._runtime.watching import wait_until_free
 from pytest_dockerkit.errors import DockerkitError
 
 if TYPE_CHECKING:
@@ -30,14 +31,16 @@ WIDTH = 4
 #: Kinds in the order in which they can be removed: nothing stands on containers, and they on all the others.
 ORDER = ("container", "network", "volume", "image")
 
-#: How often a run is undone until nothing is left, and the first pause between, in seconds: 31 s and up to half more
-#: in all. An engine that is started anew is there in that time.
-TRIES = 6
-FIRST_PAUSE_S = 1.0
+#: How often in a row all is tried that is left, and the pause between, in seconds: for 6 s. The engine may still make
+#: what a process has asked for that was killed; and most of what cannot be removed at once can be a moment later.
+LOOKS = 16
+PAUSE_S = 0.4
+#: How often that is done until nothing is left, and the first pause between, in seconds: more than two minutes in
+#: all. An engine that is started anew is there in that time.
+TRIES = 7
+FIRST_PAUSE_S = 2.0
 
-#: What the process answers once it has understood what it is to do.
-TAKEN = b"taken\n"
-#: The process's own ledger and its log, in the run's directory.
+#: The watcher's own ledger and its log, in the run's directory.
 BOOK = "undoing.jsonl"
 LOG = "undoing.log"
 
@@ -84,8 +87,8 @@ def _work_off(
 class Undoing:
     """Undoes a run by its ledger.
 
-    What was not there when it was to be removed is looked for once more after a pause: the engine may still have
-    been asked to make it by a process that was killed, or be removing it for one that has ended.
+    What was not there when it was to be removed is looked for again: the engine may still be making it for a process
+    that was killed, or removing it for one that has ended.
     """
 
     def __init__(
@@ -102,8 +105,8 @@ class Undoing:
         self._carry_out = carry_out
         self._sleep = sleep
         self._book = ledger.Ledger(directory / BOOK)
-        self._missed: set[Entry] = set()
         self._gone: set[Entry] = set()
+        self._told: dict[Entry, str] = {}
 
     def undo(self) -> bool:
         """Remove all that is left, and the run's directory with it.
@@ -113,7 +116,8 @@ class Undoing:
         """
         tries = {"tries": TRIES, "first_s": FIRST_PAUSE_S}
         try:
-            retried(self._undo_once, passes=_is_left, sleep=self._sleep, **tries)  # type: ignore[arg-type]
+            self._outlive_others()
+            retried(self._undo_all, passes=_is_left, sleep=self._sleep, **tries)  # type: ignore[arg-type]
             # The run's own last line may come while the files go.
             retried(self._forget, passes=_may_go, sleep=self._sleep, **tries)  # type: ignore[arg-type]
         except (LeftError, OSError) as failure:
@@ -121,24 +125,55 @@ class Undoing:
             return False
         return True
 
-    def _undo_once(self) -> None:
+    def _outlive_others(self) -> None:
+        """Undo what there is as long as processes of the run live; they make nothing new for long."""
+        while others := alive.others_alive(self._directory):
+            # For what one of them was about to make as the owner ended.
+            for _ in range(LOOKS):
+                self._undo_once()
+                self._sleep(PAUSE_S)
+                if not alive.others_alive(self._directory):
+                    return
+            for lock in others:
+                wait_until_free(str(lock))
+
+    def _undo_all(self) -> None:
+        """Remove all that is left, and look for a while for what is not there.
+
+        Raises:
+            LeftError: something cannot be removed.
+        """
+        missing, failures = self._undo_once()
+        for _ in range(LOOKS - 1):
+            if not missing and not failures:
+                return
+            self._sleep(PAUSE_S)
+            missing, failures = self._undo_once()
+        if failures:
+            raise LeftError(f"{len(failures)} left: " + ", ".join(f"{each.kind} {each.name}" for each in failures))
+        for entry in missing:
+            self._note(entry)
+
+    def _undo_once(self) -> tuple[list[Entry], list[Entry]]:
+        """Give what was not there, and what could not be removed."""
         entries = [each for each in ledger.open_entries(ledger.read(self._directory)) if each not in self._gone]
         failures = side_by_side(entries, self._attempt)
         for entry, failure in failures.items():
-            log(f"{entry.kind} {entry.name}: {failure.what}: {failure.saw}")
-        left = [each for each in entries if each not in self._gone]
-        if left:
-            raise LeftError(f"{len(left)} left: " + ", ".join(f"{each.kind} {each.name}" for each in left))
+            text = f"{entry.kind} {entry.name}: {failure.what}: {failure.saw}"
+            if self._told.get(entry) != text:
+                self._told[entry] = text
+                log(text)
+        return [each for each in entries if each not in self._gone and each not in failures], [*failures]
 
     def _attempt(self, entry: Entry) -> None:
-        there = self._carry_out(entry.kind, entry.name)
-        if not there and entry not in self._missed:
-            self._missed.add(entry)
-            return
+        if self._carry_out(entry.kind, entry.name):
+            self._note(entry)
+
+    def _note(self, entry: Entry) -> None:
         self._gone.add(entry)
         try:
             self._book.gone(entry.kind, entry.name)
-        except OSError as failure:
+        except (DockerkitError, OSError) as failure:
             # A full disk, say; the next run finds out by itself that it is gone.
             log(f"{entry.kind} {entry.name} is gone, and that cannot be written: {failure}")
 
@@ -165,25 +200,17 @@ def log(text: str) -> None:
     print(time.strftime("%Y-%m-%d %H:%M:%S"), text, file=sys.stderr, flush=True)  # noqa: T201  - it is the log
 
 
-def main() -> None:
-    """Undo a run, in a process of its own; see `handover.Undoer` for the other end.
+def undo(directory: str, job: bytes) -> bool:
+    """Undo a run, in the process that has watched over it.
 
-    What is to be done is one line of JSON on the standard input; if there is none, nothing is. Nobody's child from
-    the first moment on, so that no process is left to be waited for.
+    Args:
+        directory: the run's.
+        job: how the engine is reached, as JSON.
+
+    Returns:
+        whether nothing is left.
     """
-    if os.fork():
-        os._exit(0)
-    with open(0, "rb", closefd=False) as given:
-        line = given.readline()
-    if not line.endswith(b"\n"):
-        return
-    job: dict[str, Any] = json.loads(line)
-    os.write(1, TAKEN)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1):
-        os.dup2(nothing, stream)
-    os.close(nothing)
-    Undoing(Path(job["directory"]), remover(job)).undo()
+    return Undoing(Path(directory), remover(json.loads(job))).undo()
 
 
 def remover(job: dict[str, Any]) -> Callable[[str, str], bool]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TypeVar
 
-from pytest_dockerkit._names import NAME_LABEL, RUN_LABEL
+from pytest_dockerkit._names import KEPT_LABEL, NAME_LABEL, OWNER_LABEL, RUN_LABEL
 from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import SpecError
 
@@ -109,7 +109,7 @@ def text_mapping(field: str, value: object, example: str) -> FrozenMapping[str, 
 def labels(field: str, value: object) -> FrozenMapping[str, str]:
     """Take labels beside the plugin's own."""
     taken = text_mapping(field, value, f'{field}={{"key": "value"}}')
-    for ours in (RUN_LABEL, NAME_LABEL):
+    for ours in (RUN_LABEL, NAME_LABEL, OWNER_LABEL, KEPT_LABEL):
         if ours in taken:
             raise SpecError(f"{field}= holds a label of the plugin's own", saw=ours, mend="choose another key")
     return taken

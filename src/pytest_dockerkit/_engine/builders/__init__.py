@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pytest_dockerkit._engine.builders.api import ApiBuilder
@@ -11,13 +12,18 @@ from pytest_dockerkit._engine.builders.command import CommandBuilder, NotUsableE
 from pytest_dockerkit._engine.builders.failure import TO_INSTALL
 from pytest_dockerkit._engine.builders.needs import ADDED_DOCKERFILE
 from pytest_dockerkit._engine.builders.post import Post
-from pytest_dockerkit.errors import CapabilityError, EngineError
+from pytest_dockerkit._poll import retried
+from pytest_dockerkit.errors import BuildError, CapabilityError, EngineError
 
 if TYPE_CHECKING:
     from pytest_dockerkit._engine.base import Builder, EngineFacts
     from pytest_dockerkit._engine.build_request import BuildRequest
     from pytest_dockerkit._engine.client import Client
     from pytest_dockerkit._engine.images import Images
+
+#: How often a build is begun that BuildKit cancels by itself, and the first pause between, in seconds.
+_TRIES = 3
+_FIRST_PAUSE_S = 0.1
 
 __all__ = ["Ladder", "build_with", "ladder"]
 
@@ -77,6 +83,11 @@ class Ladder:
         """What it is called: the one rung that was chosen, else "auto"."""
         return self._rungs[0].name if len(self._rungs) == 1 else "auto"
 
+    @property
+    def rungs(self) -> list[tuple[str, str | None]]:
+        """The names of the builders in the order in which they are asked, each with why it cannot be used here."""
+        return [(each.name, self._unusable.get(each.name) or each.absent) for each in self._rungs]
+
     def lacks(self, request: BuildRequest) -> str | None:
         """Say what of a request no rung can serve."""
         refusals = [self._refusal_of(rung, request) for rung in self._rungs]
@@ -95,7 +106,7 @@ class Ladder:
             refusal = self._refusal_of(rung, request)
             if refusal is None:
                 try:
-                    rung.build(request)
+                    retried(partial(rung.build, request), passes=_was_cancelled, tries=_TRIES, first_s=_FIRST_PAUSE_S)
                 except NotUsableError as failure:
                     if rung.chosen or len(self._rungs) == 1:
                         raise EngineError(failure.what, saw=failure.saw, mend=failure.mend) from None
@@ -156,6 +167,15 @@ class _Refusal(NamedTuple):
 def _most_telling(refusals: Iterable[_Refusal]) -> str:
     """Give what the first rung that is there lacks: the one above the others."""
     return next((each.lacking for each in refusals if each.lacking is not None), "anything")
+
+
+def _was_cancelled(failure: Exception) -> bool:
+    """Tell whether nobody has ended a build but BuildKit itself.
+
+    Of two builds with steps in common, one that ends may take along what the other has just joined. One that we have
+    ended fails in another way when it is begun again.
+    """
+    return isinstance(failure, BuildError) and failure.saw.endswith("context canceled")
 
 
 def build_with(builder: Builder, request: BuildRequest) -> None:
