@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One worker for each of two cores; engines start containers no faster with more.
 WORKERS ?= 2
 
-.PHONY: help demo test check bench docs format clean
+.PHONY: help demo test soak check bench docs format clean
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
@@ -13,6 +13,10 @@ demo: .venv/.test engine  ## build, start, test and remove the example project
 
 test: .venv/.test engine registry  ## the whole suite, in random order and in parallel
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+KILLS ?= 100
+soak: .venv/.test engine  ## runs that are killed at random moments, 100 of them or KILLS=; nothing may be left after 5 s
+	DOCKERKIT_KILLS=$(KILLS) $(BIN)/python -m pytest -p no:randomly -s -k random_moments tests/faults/test_kill.py $(ARGS)
 
 check: .venv/.check  ## lint, types, layers, docs
 	$(BIN)/ruff check .

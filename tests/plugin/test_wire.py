@@ -260,7 +260,7 @@ def test_a_configuration_that_docker_py_cannot_read_is_told_where_it_is_needed(
     try:
         assert daemon.images.find(IMAGE) is not None
         with pytest.raises(EngineError) as caught:
-            daemon.containers.logs("any")
+            daemon.client.ping()  # type: ignore[no-untyped-call]
         assert caught.value.what == "docker-py cannot be set up"
     finally:
         daemon.close()
@@ -275,8 +275,8 @@ def python(script: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_docker_py_is_imported_for_what_streams_alone(dockerkit: Kit, name: str) -> None:
-    """`connect, find, create, start, inspect, exec-poll, remove` get along without it."""
+def test_docker_py_is_imported_for_who_asks_for_its_client(dockerkit: Kit, name: str) -> None:
+    """And for builds and pulls; containers get along without it, also with what streams."""
     host = dockerkit.engine.host
     if not host.startswith("unix:///"):
         pytest.skip("the engine is elsewhere")
@@ -301,9 +301,17 @@ try:
     daemon.containers.inspect(container)
     session = daemon.containers.begin_exec(container, ["true"])
     until_ready(lambda: Look(daemon.containers.exec_result(session) is not None), timeout_s=30)
+    ran = daemon.containers.exec(container, ["cat"], stdin=b"said")
+    assert (ran.exit_code, ran.stdout) == (0, b"said")
+    assert daemon.containers.logs(container) == b""
+    assert daemon.containers.stats(container)["pids_stats"]["current"] == 1
+    with daemon.containers.get(container, "/etc/passwd") as pieces:
+        assert b"root:" in b"".join(pieces)
+    with daemon.containers.get(container, "/etc/none") as pieces:
+        assert pieces is None
     seen.append(heavy())
     daemon.builder.name
-    daemon.containers.logs(container)
+    daemon.client.ping()
     seen.append("docker" in heavy())
 finally:
     daemon.containers.remove({name!r})

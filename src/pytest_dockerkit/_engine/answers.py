@@ -10,11 +10,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 #: How long a line of a header may be, in bytes, and how many lines there may be. Source: Python's http.client.
 _LINE_BYTES = 64 * 1024
 _LINES = 100
+
+#: From here on both sides talk as they like.
+_UPGRADED = 101
+
+#: How much is read at a time of what comes in no chunks, in bytes.
+_PIECE_BYTES = 64 * 1024
 
 _HUNG_UP = "the engine hung up within its answer"
 
@@ -90,7 +96,7 @@ def read_head(reader: BinaryIO) -> tuple[int, str, dict[str, str]]:
     """Read what stands before an answer: its status, its version of HTTP, and its headers."""
     status, version = _status(_line(reader, at_start=True))
     headers = _headers(reader)
-    while 100 <= status < 200:
+    while 100 <= status < 200 and status != _UPGRADED:
         # It is only on the way.
         status, version = _status(_line(reader))
         headers = _headers(reader)
@@ -114,6 +120,20 @@ def _headers(reader: BinaryIO) -> dict[str, str]:
         key, _, value = line.partition(":")
         headers[key.strip().lower()] = value.strip()
     raise ConnectionError(f"the engine's answer has more than {_LINES} headers")
+
+
+def read_rest(reader: Any, headers: Mapping[str, str]) -> Iterable[bytes]:
+    """Read what follows the head, as it comes."""
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        return chunks(reader)
+    if (length := headers.get("content-length")) is not None:
+        return _pieces(reader, _number(length, 10))
+    return iter(lambda: reader.read1(_PIECE_BYTES), b"")
+
+
+def _pieces(reader: BinaryIO, length: int) -> Iterator[bytes]:
+    for start in range(0, length, _PIECE_BYTES):
+        yield _exactly(reader, min(_PIECE_BYTES, length - start))
 
 
 def chunks(reader: BinaryIO) -> Iterator[bytes]:

@@ -12,28 +12,23 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine import streams
-from pytest_dockerkit._engine.answers import message_of
 from pytest_dockerkit._engine.base import Exit
 from pytest_dockerkit._engine.log_stream import LogStream
 from pytest_dockerkit._engine.removing import remove_container
+from pytest_dockerkit._engine.streaming import streamed, upgraded
 from pytest_dockerkit._engine.translate import NO_CONTAINER, NOT_FOUND, translated
-from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, AnswerError, ask, path_of
+from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, AnswerError, SocketWire, ask, path_of
 from pytest_dockerkit._poll import Look, until_ready
 from pytest_dockerkit.errors import ContainerFileError, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import requests
-
     from pytest_dockerkit._engine.answers import Answer
     from pytest_dockerkit._engine.client import Client
     from pytest_dockerkit._engine.wire import Query, Wire
 
 Json = dict[str, Any]
-
-#: How much of an archive is read at a time, in bytes.
-_PIECE_BYTES = 256 * 1024
 
 #: How long a container has to stop where nobody says. Source: Engine API, ContainerStop, the default of StopTimeout.
 _STOP_S = 10
@@ -100,8 +95,7 @@ class Containers:
         self,
         container: str,
         *,
-        stdout: bool = True,
-        stderr: bool = True,
+        only: str | None = None,
         since_s: float | None = None,
         tail: int | None = None,
     ) -> bytes:
@@ -109,16 +103,15 @@ class Containers:
 
         Args:
             container: which.
-            stdout: its standard output.
-            stderr: its standard error.
+            only: "stdout" or "stderr"; None for both.
             since_s: from this time on, in seconds since the epoch by the engine's clock.
             tail: this many last lines.
         """
-        with translated(f"read the log of {container}"):
-            said: bytes = self._client.api.logs(
-                container, stdout=stdout, stderr=stderr, since=since_s or None, tail="all" if tail is None else tail
+        return b"".join(
+            LogStream(
+                self._wire, self._client, container, follow=False, since_s=since_s or None, only=only, tail=tail
             )
-            return said
+        )
 
     def follow(self, container: str, *, since_s: float | None = None) -> LogStream:
         """Give what it prints, as it comes, until it ends or someone hangs up.
@@ -154,10 +147,17 @@ class Containers:
             asked: Json = {"User": user, "Env": [f"{key}={value}" for key, value in (env or {}).items()]}
             asked |= {"AttachStdin": stdin is not None} | ({} if workdir is None else {"WorkingDir": workdir})
             session = self._exec_session(container, argv, asked)
-            connection = self._client.api.exec_start(session, socket=True)
-            with streams.closing(connection):
-                stdout, stderr = streams.converse(connection, stdin, timeout_s)
+            stdout, stderr = self._converse(session, stdin, timeout_s)
         return Exit(self._exit_code(session, argv, deadline), stdout, stderr)
+
+    def _converse(self, session: str, stdin: bytes | None, timeout_s: float | None) -> tuple[bytes, bytes]:
+        if isinstance(self._wire, SocketWire):
+            begin = {"Detach": False, "Tty": False}
+            with upgraded(self._wire, path_of("exec", session, "start"), begin) as (connection, receive):
+                return streams.converse(connection, stdin, timeout_s, receive)
+        given = self._client.api.exec_start(session, socket=True)
+        with streams.closing(given):
+            return streams.converse(given, stdin, timeout_s)
 
     def _exit_code(self, session: str, argv: Sequence[str], deadline: float | None) -> int:
         code: int | None = None
@@ -216,15 +216,16 @@ class Containers:
     def get(self, container: str, path: str) -> Iterator[Iterator[bytes] | None]:
         """Give an archive of a path in it, in pieces, for the block; None if there is no such path."""
         with translated(f"copy {path} out"):
-            api = self._client.api
-            url = f"{api.base_url}/v{api.api_version}/containers/{container}/archive"
-            # docker-py gives the pieces without a way to hang up before the last of them.
-            with api.get(url, params={"path": path}, stream=True, timeout=CALL_TIMEOUT_S) as response:
-                if response.status_code == NOT_FOUND and not re.search(NO_CONTAINER, response.text):
+            query: Query = {"path": path}
+            with streamed(self._wire, self._client, path_of("containers", container, "archive"), query) as stream:
+                if stream.status == NOT_FOUND:
+                    said = stream.message()
+                    if re.search(NO_CONTAINER, said):
+                        raise AnswerError(stream.status, said)
                     yield None
                 else:
-                    _check(response)
-                    yield response.iter_content(_PIECE_BYTES)
+                    stream.check()
+                    yield iter(stream.pieces)
 
     def has(self, container: str, path: str) -> bool:
         """Tell whether there is anything at a path in it."""
@@ -252,14 +253,8 @@ class Containers:
     def stats(self, container: str) -> Json:
         """Measure once."""
         with translated(f"measure {container}"):
-            found: Json = self._client.api.stats(container, stream=False)
+            found: Json = ask(self._wire, "GET", path_of("containers", container, "stats"), query={"stream": 0})
             return found
-
-
-def _check(response: requests.Response) -> None:
-    """Raise if the answer is a refusal."""
-    if response.status_code >= 400:
-        raise AnswerError(response.status_code, message_of(response.content, response.status_code))
 
 
 def _would_replace(kind: str, path: str) -> ContainerFileError:

@@ -8,25 +8,30 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine import streams
-from pytest_dockerkit._engine.answers import chunks, message_of, read_head
+from pytest_dockerkit._engine.streaming import streamed
 from pytest_dockerkit._engine.translate import translated
-from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, AnswerError, SilenceError, SocketWire, path_of
+from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Iterator
 
     from pytest_dockerkit._engine.client import Client
     from pytest_dockerkit._engine.wire import Query, Wire
-
-#: How much is read at a time where docker-py reads, in bytes.
-_PIECE_BYTES = 64 * 1024
 
 
 class LogStream:
     """What one container prints, for one reader."""
 
     def __init__(
-        self, wire: Wire, client: Client, container: str, *, follow: bool = True, since_s: float | None = None
+        self,
+        wire: Wire,
+        client: Client,
+        container: str,
+        *,
+        follow: bool = True,
+        since_s: float | None = None,
+        only: str | None = None,
+        tail: int | None = None,
     ) -> None:
         """Nothing is asked for yet.
 
@@ -36,12 +41,16 @@ class LogStream:
             container: which.
             follow: whether to go on until the container ends, or until the end of what is there now.
             since_s: from this time on, in seconds since the epoch by the engine's clock.
+            only: "stdout" or "stderr"; None for both.
+            tail: this many last lines; None for all.
         """
         self._wire = wire
         self._client = client
         self._container = container
         since = None if since_s is None else f"{since_s:.9f}"
-        self._query: Query = {"follow": int(follow), "stdout": 1, "stderr": 1, "since": since}
+        streams_of = {"stdout": int(only != "stderr"), "stderr": int(only != "stdout")}
+        self._query: Query = {"follow": int(follow), **streams_of, "since": since, "tail": tail}
+        self._doing = f"{'follow' if follow else 'read'} the log of {container}"
         #: One that is followed may be silent for as long as it likes.
         self._timeout_s = None if follow else CALL_TIMEOUT_S
         self._lock = threading.Lock()
@@ -55,20 +64,26 @@ class LogStream:
         Raises:
             EngineError: the engine does not give it, or hangs up within it.
         """
-        with translated(f"follow the log of {self._container}"):
-            pieces = self._by_socket(self._wire) if isinstance(self._wire, SocketWire) else self._by_client()
+        with translated(self._doing):
+            path = path_of("containers", self._container, "logs")
+            asked = streamed(
+                self._wire,
+                self._client,
+                path,
+                self._query,
+                timeout_s=self._timeout_s,
+                carried_by=self._carried_by,
+            )
             try:
-                yield from streams.payloads(pieces)
-            except Exception as failure:
+                with asked as stream:
+                    stream.check()
+                    yield from streams.payloads(stream.pieces)
+            except Exception:
                 # What is read from when it is shut down fails in many ways.
                 if not self._over:
-                    if isinstance(failure, TimeoutError):
-                        raise SilenceError(f"nothing for {CALL_TIMEOUT_S} s") from None
                     raise
             finally:
                 self.hang_up()
-                with suppress(Exception):
-                    pieces.close()
 
     def hang_up(self) -> None:
         """End it; whoever is reading has come to its end. May be called often, and from any thread."""
@@ -82,37 +97,6 @@ class LogStream:
             self._carrier = carrier
             if self._over:
                 _shut(carrier)
-
-    def _by_socket(self, wire: SocketWire) -> Generator[bytes]:
-        connection, reader = wire.ask_without_end(path_of("containers", self._container, "logs"), self._query)
-        with connection, reader:
-            self._carried_by(connection)
-            connection.settimeout(self._timeout_s)
-            status, _, headers = read_head(reader)
-            if status >= 400:
-                said = b"".join(_rest(reader, headers))
-                raise AnswerError(status, message_of(said, status))
-            yield from _rest(reader, headers)
-
-    def _by_client(self) -> Generator[bytes]:
-        api: Any = self._client.api
-        url = f"{api.base_url}{self._wire.prefix}{path_of('containers', self._container, 'logs')}"
-        wanted = {key: value for key, value in self._query.items() if value is not None}
-        # docker-py's own way to follow a log gives no way to hang up before the end.
-        with api.get(url, params=wanted, stream=True, timeout=self._timeout_s) as response:
-            if response.status_code >= 400:
-                raise AnswerError(response.status_code, message_of(response.content, response.status_code))
-            self._carried_by(api._get_raw_response_socket(response))  # noqa: SLF001  - there is no other way to it
-            yield from response.raw.stream(_PIECE_BYTES)
-
-
-def _rest(reader: Any, headers: dict[str, str]) -> Iterable[bytes]:
-    """Read what follows the head, as it comes."""
-    if headers.get("transfer-encoding", "").lower() == "chunked":
-        return chunks(reader)
-    if (length := headers.get("content-length")) is not None:
-        return iter([reader.read(int(length))])
-    return iter(lambda: reader.read1(_PIECE_BYTES), b"")
 
 
 def _shut(carrier: Any) -> None:

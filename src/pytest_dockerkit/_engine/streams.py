@@ -17,13 +17,16 @@ _STDERR = 2
 _CUT = "the connection ended within a frame"
 
 
-def converse(connection: Any, stdin: bytes | None, timeout_s: float | None) -> tuple[bytes, bytes]:
+def converse(
+    connection: Any, stdin: bytes | None, timeout_s: float | None, receive: Callable[[int], bytes] | None = None
+) -> tuple[bytes, bytes]:
     """Send the input, and gather the output until the command ends.
 
     Args:
-        connection: what docker-py gives for `socket=True`.
+        connection: a socket, or what docker-py gives for `socket=True`.
         stdin: what the command reads, or None if it has no input.
         timeout_s: how long it may take, in seconds; None for as long as it likes.
+        receive: what reads from it, where that is known.
 
     Raises:
         TimeoutError: it took longer.
@@ -35,7 +38,7 @@ def converse(connection: Any, stdin: bytes | None, timeout_s: float | None) -> t
         # Beside the reading: a command that answers before it has read all would block both sides.
         threading.Thread(target=_send, args=(wire, stdin), daemon=True).start()
     gathered = {False: bytearray(), True: bytearray()}
-    receive = _buffered(connection)
+    receive = receive or _buffered(connection)
     while (header := _receive(wire, receive, HEADER.size, deadline)) is not None:
         stream, length = HEADER.unpack(header)
         piece = _receive(wire, receive, length, deadline)

@@ -195,16 +195,25 @@ class SocketWire:
             # Such as a socket that is not there any more.
             raise ConnectionError(str(failure)) from failure
 
-    def ask_without_end(self, path: str, query: Query) -> tuple[socket.socket, BufferedReader]:
+    def ask_without_end(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[socket.socket, BufferedReader]:
         """Ask for what is read as it comes: give the connection, which is the caller's, and what reads it.
 
         Raises:
             ConnectionError: the engine does not answer.
         """
+        request = written(self.prefix, path, query, body, {**self._headers, **(headers or {})})
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.connect(self._path)
-            connection.sendall(head_of("GET", written(self.prefix, path, query, None, self._headers)))
+            connection.sendall(head_of(method, request) + (request.body or b""))
         except BaseException as failure:
             connection.close()
             if isinstance(failure, OSError) and not isinstance(failure, ConnectionError):

@@ -202,10 +202,6 @@ class Ahead:
         """
         # One that still waits for a thread is done sooner by who needs it now.
         if not errand.outcome.cancel():
-            if not errand.outcome.done() and self._session.shared is None:
-                # Tests will want it for commands and logs. In the thread that waits: one of ours beside the test
-                # might meet an import of the test's own. Of several workers, most want it never.
-                import_docker()
             failure = errand.outcome.exception()
             if failure is None:
                 return errand.outcome.result()

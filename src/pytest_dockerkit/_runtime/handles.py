@@ -138,8 +138,7 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
         count_here = stream is not None and tail is not None
         said = self._engine.containers.logs(
             self.id,
-            stdout=stream != "stderr",
-            stderr=stream != "stdout",
+            only=stream,
             since_s=since,
             tail=None if count_here else tail,
         )

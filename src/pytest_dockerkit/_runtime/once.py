@@ -32,8 +32,8 @@ def run(session: Session, image: Image, command: str | Sequence[str] | None, fie
     scope = ScopeInstance(ONCE, f"run of {image.id}, {id(endings)}", endings.append)
     try:
         container = session.run(Wanted(spec, scope, spec.name or "run"))
-        stdout = session.engine.containers.logs(container.id, stderr=False)
-        stderr = session.engine.containers.logs(container.id, stdout=False)
+        stdout = session.engine.containers.logs(container.id, only="stdout")
+        stderr = session.engine.containers.logs(container.id, only="stderr")
         state = container.seen["State"]
         return RunResult(state["ExitCode"], stdout, stderr, _between(state["StartedAt"], state["FinishedAt"]))
     except NotReadyError as failure:
