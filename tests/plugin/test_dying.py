@@ -88,7 +88,7 @@ def test_ends_by_itself(dockerkit):
     assert "test_refused - container db (busybox:stable) died" in outcome.text
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "xdist"])
 def test_the_tests_after_it_get_another(suite: Suite, workers: tuple[str, ...]) -> None:
     """With all that was built on it: fixtures of it are set up anew, also what a fixture has started by the kit."""
     outcome = suite.run(
@@ -125,7 +125,6 @@ def test_has_another(hidden):
     subprocess.run(["docker", "exec", hidden["id"], "true"], check=True)
 """,
         *workers,
-        *(("--dist=loadfile",) if workers else ()),
         subprocess=bool(workers),
     ).ended(passed=2, failed=2)
     assert "FAILED test_inner.py::test_dies - container db (busybox:stable) died" in outcome.text

@@ -444,7 +444,7 @@ def test_links_that_lead_out_are_not_copied_out(box: RunningContainer, tmp_path:
         box.copy_out(f"{place}/tree", tmp_path / "copy")
     assert caught.value.what == "tree cannot be copied out"
     assert "link" in caught.value.saw
-    assert caught.value.mend == "copy the paths that are wanted one by one"
+    assert caught.value.mend.startswith("partial=True leaves out what cannot be copied; or copy")
     assert not (tmp_path / "copy/link").is_symlink()
 
 
@@ -586,7 +586,7 @@ def test_it_is_cut_off_for_a_block(dockerkit: Kit) -> None:
             )
             with pytest.raises(PortNotPublishedError):
                 web.port(80)
-            assert client.exec(["nslookup", "web"]).exit_code != 0
+            assert client.exec(["nslookup", "-timeout=1", "-retry=1", "web"]).exit_code != 0
             raise ZeroDivisionError
         assert client.exec(["wget", "-q", "-O", "-", "http://second/"]).stdout == "hello\n"
         with dockerkit.network() as other:

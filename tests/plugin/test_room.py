@@ -64,7 +64,7 @@ MARKED = f"""
 
     @pytest.mark.container("busybox:stable", name="db", {STAYS})
     @pytest.mark.container("busybox:stable", name="api", {STAYS})
-    @pytest.mark.parametrize("number", range(5))
+    @pytest.mark.parametrize("number", range(4))
     def test_it(containers, number):
         assert containers["api"].exec(["nslookup", "db"]).exit_code == 0
 """
@@ -75,25 +75,28 @@ FIXTURES = f"""
     db = container_fixture("busybox:stable", {STAYS})
     api = container_fixture("busybox:stable", depends_on=[db], {STAYS})
 
-    @pytest.mark.parametrize("number", range(5))
+    @pytest.mark.parametrize("number", range(4))
     def test_it(api, number):
         assert api.exec(["nslookup", "db"]).exit_code == 0
 """
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("source", [MARKED, FIXTURES], ids=["markers", "fixtures"])
+@pytest.mark.parametrize(("source", "workers"), [(MARKED, 2), (FIXTURES, 2), (FIXTURES, 0)])
 def test_no_more_than_so_many_run_at_once(suite: Suite, source: str, workers: int) -> None:
     """Each test needs two of the three: two workers that took them one by one would wait for each other."""
     outcome = suite.run(
         source, f"-n{workers}", "--dockerkit-max-containers=3", conftest=COUNTER, subprocess=workers > 0
     )
-    outcome.ended(passed=5)
-    assert len(outcome.containers) == 10
+    outcome.ended(passed=4)
+    assert len(outcome.containers) == 8
     assert 2 <= most(suite) <= 3
 
 
-def test_what_lives_as_long_as_the_session_leaves_room_for_the_tests(suite: Suite) -> None:
+@pytest.mark.parametrize(("workers", "prefetch"), [(2, "on"), (3, "off")])
+def test_what_lives_as_long_as_the_session_leaves_room_for_the_tests(
+    suite: Suite, workers: int, prefetch: str
+) -> None:
+    """All may have taken room for their own test when the first of them asks for what all share."""
     outcome = suite.run(
         f"""
         import pytest
@@ -102,8 +105,9 @@ def test_what_lives_as_long_as_the_session_leaves_room_for_the_tests(suite: Suit
         @pytest.mark.parametrize("number", range(4))
         def test_own(container, number, db): pass
         """,
-        "-n2",
+        f"-n{workers}",
         "--dockerkit-max-containers=2",
+        f"--dockerkit-prefetch={prefetch}",
         conftest=COUNTER
         + f"""
     from pytest_dockerkit import container_fixture
@@ -139,7 +143,7 @@ def test_what_is_made_ahead_waits_for_no_other_worker(tmp_path: Path) -> None:
 
 def test_too_little_room_is_told_at_once(suite: Suite) -> None:
     outcome = suite.run(MARKED, "--dockerkit-max-containers=1", "-k", "0")
-    outcome.ended(errors=1, deselected=4)
+    outcome.ended(errors=1, deselected=3)
     assert "more containers are needed at once than may run" in outcome.text
     assert "--dockerkit-max-containers=2 or more" in outcome.text
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from filelock import FileLock
 
 from pytest_dockerkit._names import OWNER_LABEL
@@ -81,9 +80,9 @@ def test_what_cannot_be_removed_fails_no_run_and_is_told_once(dead: Dead, suite:
     assert swept(suite.run(SOURCE).text) == ["removed what 1 run had left: 1 volume"]
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "two workers"])
-def test_several_at_once_sweep_once(dead: Dead, suite: Suite, options: tuple[str, ...]) -> None:
+def test_several_at_once_sweep_once(dead: Dead, suite: Suite) -> None:
     """The workers of a run; and another run that sweeps already is left to it."""
+    options = ("-n", "2")
     run = dead.run()
     source = (
         SOURCE

@@ -29,6 +29,8 @@ class Places:
         self._capacity: Capacity | None = None
         #: Claims that a test has made for all of its containers, before the first of them was started.
         self._reserved: list[Claim] = []
+        #: Those of them that were given back since, and that the test wants again.
+        self._owed: list[Claim] = []
         #: What each container has claimed.
         self._claims: dict[str, str] = {}
         self._number = 0
@@ -47,9 +49,19 @@ class Places:
 
     def release(self) -> None:
         """Give back what a test has reserved and not used."""
+        self._let_reserved_go()
+        self._owed = []
+
+    def _let_reserved_go(self) -> None:
+        """Give back what the test has not used yet, before it waits for something else.
+
+        Whoever keeps room and waits may keep it from the one who is waited for. Nothing is lost by it: all of it is
+        taken again, at once, before the first of its containers is started.
+        """
         reserved, self._reserved = self._reserved, []
         for claim in reserved:
             self._all.give_back(claim.name)
+        self._owed += reserved
 
     def take(self, name: str, spec: ContainerSpec, *, wait: bool, shared: bool) -> None:
         """Take room for a container.
@@ -66,15 +78,28 @@ class Places:
         """
         if not self._counts(spec):
             return
-        if wait and not shared and (reserved := self._taken_from_reserved(spec)) is not None:
-            self._claims[name] = reserved
-            return
+        if wait and not shared:
+            self._reserve_again()
+            if (reserved := self._taken_from_reserved(spec)) is not None:
+                self._claims[name] = reserved
+                return
         claim = self._claim(spec, name, shared=shared)
         self._claims[name] = name
-        if wait:
-            self._take([claim])
-        elif not self._all.take([claim], wait=False):
+        if self._all.take([claim], wait=False):
+            return
+        if not wait:
             raise NoRoomError
+        self._let_reserved_go()
+        # What is shared is waited for by others, which may have the room that the rest of this test's wants.
+        again = [] if shared else self._owed
+        self._take([claim, *again])
+        if again:
+            self._reserved, self._owed = self._reserved + again, []
+
+    def _reserve_again(self) -> None:
+        if self._owed:
+            self._take(self._owed)
+            self._reserved, self._owed = self._reserved + self._owed, []
 
     def has(self, name: str) -> bool:
         """Tell whether a container of this process has taken room."""
@@ -96,12 +121,16 @@ class Places:
             self._session.ahead.drop_all()
 
     def standing_still(self) -> AbstractContextManager[None]:
-        """Say that this process waits for what another one makes, so that nobody waits for room from it."""
-        return self._all.standing_still() if self._bounds_containers or self._capacity is not None else nullcontext()
+        """Say that this process waits for what another one makes, which gets all the room that is not in use here."""
+        if not self.are_bounded:
+            return nullcontext()
+        self._let_reserved_go()
+        self._session.ahead.drop_all()
+        return self._all.standing_still()
 
     def drop_process(self, process: str) -> None:
         """Give back the room of a process that has died, once its containers are gone."""
-        if self._bounds_containers or self._capacity is not None:
+        if self.are_bounded:
             self._all.drop_process(process)
 
     def close(self) -> None:
