@@ -11,6 +11,8 @@ help:  ## what there is
 demo: .venv/.test engine  ## build, start, test and remove the example project
 	$(BIN)/python -m pytest -v -p no:randomly -p no:cacheprovider -c examples/shop/pytest.ini examples/shop
 
+# Its many processes would compile everything once more each, where bytecode is not to be written.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.test engine registry  ## the whole suite, in random order and in parallel
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 

@@ -33,6 +33,11 @@ def object_name(run_id: str, alias: str) -> str:
     return f"dockerkit-{run_id}-{alias}-{os.urandom(3).hex()}"
 
 
+def secrets_volume(container: str) -> str:
+    """Give the name of the volume that a container's secrets are in, by the container's name."""
+    return f"{container}-secrets"
+
+
 def is_object_name(name: str, run_id: str) -> bool:
     """Tell whether a name was chosen by a run for something that it has made."""
     return name.startswith(f"dockerkit-{run_id}-")

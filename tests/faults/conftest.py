@@ -9,12 +9,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_dockerkit._poll import Look, until_ready
 from pytest_dockerkit._runtime import ledger
+from tests.faults.proxy import FaultyEngine
 from tests.plugin.conftest import Suite, leftovers, suite
+
+if TYPE_CHECKING:
+    from pytest_dockerkit import Kit
 
 __all__ = ["Doomed", "doomed", "suite"]
 
@@ -180,6 +185,19 @@ class Doomed:
 def doomed(suite: Suite) -> Iterator[Doomed]:
     """Runs that end in another way than by themselves, in a state directory of their own."""
     made = Doomed(suite)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(params=["socket"])
+def engine(dockerkit: Kit, request: pytest.FixtureRequest) -> Iterator[FaultyEngine]:
+    """The engine behind what makes calls to it fail."""
+    host = dockerkit.engine.host
+    if not host.startswith("unix:///"):
+        pytest.skip("the engine has no local socket")
+    made = FaultyEngine(host.removeprefix("unix://"), tcp=request.param == "tcp")
     try:
         yield made
     finally:

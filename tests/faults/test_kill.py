@@ -90,7 +90,6 @@ def test_the_process_group_a_worker_and_the_controller(doomed: Doomed) -> None:
     doomed.kill()
     doomed.nothing_is_left()
     doomed.end()
-    doomed.nothing_comes_back()
 
 
 @pytest.mark.parametrize(("number", "args"), [(signal.SIGTERM, ()), (signal.SIGHUP, ("-n1",))])

@@ -464,7 +464,7 @@ def test_teardown_goes_on_after_a_removal_failed(suite: Suite) -> None:
         assert "something could not be removed" in outcome.text
         assert f"volume {kept}: the engine could not remove the volume {kept}" in outcome.text
         assert (
-            "mend: remove by hand what is named above: docker rm -f, docker network rm, docker volume rm"
+            "mend: the next run tries again, or `dockerkit prune`; by hand: docker rm -f, docker network rm, …"
             in outcome.text
         )
         assert "pytest_dockerkit/" not in outcome.text

@@ -260,7 +260,7 @@ def test_a_configuration_that_docker_py_cannot_read_is_told_where_it_is_needed(
     try:
         assert daemon.images.find(IMAGE) is not None
         with pytest.raises(EngineError) as caught:
-            daemon.client.ping()  # type: ignore[no-untyped-call]
+            daemon.client.ping()
         assert caught.value.what == "docker-py cannot be set up"
     finally:
         daemon.close()

@@ -89,6 +89,7 @@ GOOD: list[tuple[str, Any, Any]] = [
         {"/a b/ü": "ü", "/b": b"\xff", "/c": Path("x"), "/d": ""},
     ),
     ("secrets", {"a.b-c_d": "x", "p": Path("x")}, {"a.b-c_d": Secret("a.b-c_d", "x"), "p": Path("x")}),
+    ("secrets", {"a": b"x", "b": Secret("c", "x")}, {"a": Secret("a", b"x"), "b": Secret("c", "x")}),
     ("network", "none", "none"),
     ("network", ["isolated", external("x")], ("isolated", external("x"))),
     ("network", NetworkSpec(internal=True), NetworkSpec(internal=True)),
@@ -142,7 +143,7 @@ COMMAND = 'command=["redis-server", "--save", ""], or command="redis-server --sa
 LIMIT = 'ulimits={"nofile": 1024} or ulimits={"nofile": (1024, 2048)}'
 FILES = 'files={"/etc/app.toml": "text", "/etc/logo.png": Path("logo.png")}'
 HOSTS = 'extra_hosts={"name": "10.0.0.1"}, or "host-gateway" for this machine'
-SECRETS = 'secrets={"db_password": "…"}, a Path or a Secret'
+SECRETS = 'secrets={"db_password": "…"}, bytes, a Path or a Secret'
 DURATION = 'a number of seconds, or a text such as "30s", "1m30s" or "250ms"'
 SIZE = 'a number of bytes, or a text such as "256m" or "1.5g"'
 
@@ -350,9 +351,28 @@ BAD: list[tuple[str, Any, str]] = [
     ("secrets", ["x"], f"secrets= is of the wrong type\n  saw:  secrets=<class 'list'> (type)\n  mend: {SECRETS}"),
     *(
         ("secrets", {key: "x"}, f"secrets= has a name that cannot be a file's\n  saw:  {key!r}\n  mend: {SECRETS}")
-        for key in ("", "a/b", ".a", "a b", "ü", "a\n", 5)
+        for key in ("", "a/b", ".a", "..", "a b", "ü", "a\n", "a" * 256, 5)
     ),
-    ("secrets", {"a": b"hidden"}, f"secrets['a'] is of the wrong type\n  saw:  bytes\n  mend: {SECRETS}"),
+    ("secrets", {"a": ["hidden"]}, f"secrets['a'] is of the wrong type\n  saw:  list\n  mend: {SECRETS}"),
+    *(
+        (
+            "secrets",
+            {"a": value},
+            (
+                "the secret 'a' is too large\n  saw:  512001 bytes\n"
+                "  mend: at most 512000; a larger file goes in by files= or volumes="
+            ),
+        )
+        for value in ("x" * 512001, b"x" * 512001, Secret("b", "x" * 512001))
+    ),
+    (
+        "secrets",
+        {"a": "hidden \ud800"},
+        (
+            "a secret is a text that cannot be written as UTF-8\n  saw:  surrogates not allowed\n"
+            "  mend: give it as bytes"
+        ),
+    ),
     (
         "network",
         "hots",

@@ -1,71 +1,15 @@
-"""Archives in and out of containers; nothing is written outside of the place that was asked for."""
+"""Archives for containers, and what archives out of them hold."""
 
 from __future__ import annotations
 
-import io
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pytest_dockerkit._runtime.files import FileInfo, first_file, matching, pack, parents, unpack
+from pytest_dockerkit._runtime.files import FileInfo, first_file, matching, pack, parents
 from pytest_dockerkit.errors import ContainerFileError
-
-Member = tuple[str, bytes, str | bytes]
-
-
-def tar(*members: Member) -> bytes:
-    """Make an archive of names, types, and contents or the targets of links."""
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as made:
-        for name, kind, content in members:
-            info = tarfile.TarInfo(name)
-            info.type, info.mode = kind, 0o755 if kind == tarfile.DIRTYPE else 0o640
-            info.uid, info.gid = 7, 8
-            data = content if isinstance(content, bytes) else b""
-            info.linkname = content if isinstance(content, str) else ""
-            info.size = len(data)
-            made.addfile(info, io.BytesIO(data))
-    return file.getvalue()
-
-
-def pieces(archive: bytes, size: int = 700) -> Iterator[bytes]:
-    """Give it as an engine does, in pieces that end anywhere; some are empty."""
-    for start in range(0, len(archive), size):
-        yield archive[start : start + size]
-        yield b""
-
-
-def folder(name: str) -> Member:
-    return name, tarfile.DIRTYPE, b""
-
-
-def file(name: str, content: bytes = b"x") -> Member:
-    return name, tarfile.REGTYPE, content
-
-
-def link(name: str, target: str) -> Member:
-    return name, tarfile.SYMTYPE, target
-
-
-def second_name(name: str, target: str) -> Member:
-    return name, tarfile.LNKTYPE, target
-
-
-def unpacked(packed: bytes) -> dict[str, tarfile.TarInfo]:
-    with tarfile.open(fileobj=io.BytesIO(packed)) as opened:
-        return {each.name: each for each in opened}
-
-
-def tree(root: Path) -> dict[str, bytes | str]:
-    """Show what lies in a directory: contents, the targets of links, and "" for directories."""
-    found: dict[str, bytes | str] = {}
-    for path in root.rglob("*"):
-        name = str(path.relative_to(root))
-        found[name] = str(path.readlink()) if path.is_symlink() else "" if path.is_dir() else path.read_bytes()
-    return found
-
+from tests.unit.archives import file, folder, link, pieces, tar, unpacked
 
 # In
 
@@ -186,93 +130,3 @@ def test_a_pattern_is_matched_level_by_level(pattern: str, found: list[str]) -> 
 def test_names_start_from_the_directory_above() -> None:
     found = list(matching([tar(folder("d"), file("d/x", b"1"))], "/srv/app", "/srv/app/d/*"))
     assert [(each.path, each.content) for each in found] == [("/srv/app/d/x", b"1")]
-
-
-# Out
-
-
-def test_a_file_becomes_the_target_or_lies_in_it(tmp_path: Path) -> None:
-    assert unpack(pieces(tar(file("x", b"1"))), tmp_path / "new/t", "x") == tmp_path / "new/t"
-    assert unpack(pieces(tar(file("x", b"2"))), tmp_path / "new", "x") == tmp_path / "new/x"
-    assert tree(tmp_path) == {"new": "", "new/t": b"1", "new/x": b"2"}
-    unpack(pieces(tar(file("x", b"3"))), tmp_path / "new/t", "x")
-    assert tree(tmp_path)["new/t"] == b"3"
-
-
-def test_a_directory_is_copied_with_all_that_is_below_it(tmp_path: Path) -> None:
-    archive = tar(
-        folder("ü x"), folder("ü x/a"), file("ü x/a/f", b"1"), second_name("ü x/g", "ü x/a/f"),
-        link("ü x/l", "a/f"), link("ü x/a/up", "../g"), folder("ü x/empty"),
-    )  # fmt: skip
-    wanted = {"a": "", "a/f": b"1", "g": b"1", "l": "a/f", "a/up": "../g", "empty": ""}
-    assert unpack(pieces(archive), tmp_path / "t", "ü x") == tmp_path / "t"
-    assert tree(tmp_path / "t") == wanted
-    (tmp_path / "in").mkdir()
-    assert unpack(pieces(archive), tmp_path / "in", "ü x") == tmp_path / "in/ü x"
-    assert tree(tmp_path / "in/ü x") == wanted
-
-
-def test_the_root_of_a_container_is_named_as_the_engine_names_it(tmp_path: Path) -> None:
-    """Docker names the root itself by nothing, and what is below it absolute."""
-    archive = tar(folder("/"), folder("/bin"), file("/bin/sh", b"1"))
-    unpack(pieces(archive), tmp_path / "t", "root")
-    assert tree(tmp_path) == {"t": "", "t/bin": "", "t/bin/sh": b"1"}
-
-
-OUTSIDE: list[tuple[str, list[Member]]] = [
-    ("beside it", [folder("x"), file("x/../evil")]),
-    ("above it", [folder("x"), file("x/../../evil")]),
-    ("far above it", [folder("x"), file("x/../../../../../../../../evil")]),
-    ("through a link beside it", [folder("x"), link("x/l", "../beside"), file("x/l/evil")]),
-    ("through a link above it", [folder("x"), link("x/l", ".."), file("x/l/evil")]),
-    ("through a link in its place", [link("x", "beside"), file("x/evil")]),
-    ("through an absolute link", [folder("x"), link("x/l", "{outside}"), file("x/l/evil")]),
-    ("a link out", [folder("x"), link("x/l", "../../beside")]),
-    ("an absolute link", [folder("x"), link("x/l", "/etc/passwd")]),
-    ("a second name of a file outside", [folder("x"), second_name("x/l", "x/../../beside/kept")]),
-    ("a second name of an absolute path", [folder("x"), second_name("x/l", "/etc/passwd")]),
-    ("a character device", [folder("x"), ("x/d", tarfile.CHRTYPE, b"")]),
-    ("a block device", [folder("x"), ("x/d", tarfile.BLKTYPE, b"")]),
-    ("a pipe", [folder("x"), ("x/d", tarfile.FIFOTYPE, b"")]),
-    ("a device alone", [("x", tarfile.CHRTYPE, b"")]),
-]
-
-
-@pytest.mark.parametrize("members", [each[1] for each in OUTSIDE], ids=[each[0] for each in OUTSIDE])
-@pytest.mark.parametrize("into_directory", [False, True], ids=["named", "into"])
-def test_what_would_leave_the_target_is_refused(
-    members: list[Member], *, into_directory: bool, tmp_path: Path
-) -> None:
-    (tmp_path / "beside").mkdir()
-    (tmp_path / "beside/kept").write_bytes(b"kept")
-    work = tmp_path / "work"
-    work.mkdir()
-    (work / "beside").mkdir()
-    (work / "t").mkdir() if into_directory else None
-    named = [
-        (name, kind, content.replace("{outside}", str(tmp_path / "beside")) if isinstance(content, str) else content)
-        for name, kind, content in members
-    ]
-    with pytest.raises(ContainerFileError) as caught:
-        unpack(pieces(tar(*named)), work / "t", "x")
-    assert caught.value.what == "x cannot be copied out"
-    assert caught.value.saw
-    assert caught.value.mend == "copy the paths that are wanted one by one"
-    assert {name for name in tree(tmp_path) if "evil" in name} == set()
-    assert tree(tmp_path / "beside") == {"kept": b"kept"}
-    assert tree(work / "beside") == {}
-
-
-def test_an_absolute_name_lands_below_the_target(tmp_path: Path) -> None:
-    unpack([tar(folder("/x"), file("/x/etc/passwd", b"1"))], tmp_path / "t", "x")
-    assert (tmp_path / "t/x/etc/passwd").read_bytes() == b"1"
-
-
-def test_dangerous_bits_do_not_come_out(tmp_path: Path) -> None:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as opened:
-        info = tarfile.TarInfo("x")
-        info.mode = 0o6777
-        opened.addfile(info)
-    unpack([made.getvalue()], tmp_path / "t", "x")
-    assert (tmp_path / "t").stat().st_mode & 0o6022 == 0

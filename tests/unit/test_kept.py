@@ -125,6 +125,19 @@ def test_what_nothing_needs_is_outdated() -> None:
     }
 
 
+def test_what_was_made_for_a_container_alone_goes_with_it(tmp_path: Path) -> None:
+    records = Records(lambda: tmp_path)
+    records.write("a", container("db", volumes=["db-secrets", "data"], own_volume="db-secrets"))
+    records.write("b", container("api", own_volume=None))
+    assert kept_records.names(records) == {"db", "db-secrets", "api"}
+    things = kept_records.things(tmp_path)
+    assert Thing("volume", "db-secrets", 0.0) in things
+    assert [each.name for each in kept_records.outdated(things, until=50.0)] == []
+    assert sorted(each.name for each in kept_records.outdated(things, until=200.0)) == ["api", "db", "db-secrets"]
+    kept_records.forget(tmp_path, {"db", "db-secrets"})
+    assert kept_records.names(records) == {"api"}
+
+
 def test_after_a_run_its_records_are_in_order(tmp_path: Path) -> None:
     records = Records(lambda: tmp_path)
     records.write("a", container("db-a", networks=["net"]))

@@ -59,7 +59,7 @@ class Containers:
 
     def inspect(self, container: str) -> Json:
         """Say all that the engine knows of it."""
-        with translated(f"inspect the container {container}", "it was removed by something else"):
+        with translated(f"inspect the container {container}"):
             found: Json = ask(self._wire, "GET", path_of("containers", container, "json"))
             return found
 

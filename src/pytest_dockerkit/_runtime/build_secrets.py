@@ -8,16 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_dockerkit._spec.secret import Secret
+from pytest_dockerkit._spec.secret import Secret, check_size
 from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import SpecError
 
 if TYPE_CHECKING:
     from pytest_dockerkit._spec.image import ImageSpec
-
-#: The largest secret that a build takes, in bytes.
-#: Source: moby/buildkit, session/secrets/secretsprovider, MaxSecretSize.
-MAX_SECRET_BYTES = 500 * 1024
 
 #: What is surely a variable's name and no token: names in one case, of a usual length.
 _PLAIN_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,63}|[a-z_][a-z0-9_]{0,23}")
@@ -61,12 +57,4 @@ def _read(key: str, value: Secret | Path | str) -> Secret:
 
 
 def _checked(key: str, secret: Secret) -> Secret:
-    value = secret.reveal()
-    size = len(value.encode() if isinstance(value, str) else value)
-    if size > MAX_SECRET_BYTES:
-        raise SpecError(
-            f"the build secret {key!r} is too large",
-            saw=f"{size} bytes",
-            mend=f"at most {MAX_SECRET_BYTES}; a larger file belongs into the context or behind a URL",
-        )
-    return secret
+    return check_size(f"build secret {key!r}", secret, "a larger file belongs into the context or behind a URL")

@@ -81,30 +81,39 @@ class ContainerFiles(KnownContainer):
         self._put({whole + path.name if whole.endswith("/") else whole: path.resolve()})
 
     @by_alias
-    def copy_out(self, source: str, target: str | Path) -> Path:
+    def copy_out(self, source: str, target: str | Path, *, partial: bool = False) -> Path:
         """Copy a file or a directory out of it; nothing is written outside of `target`.
+
+        Links within a directory stay links, absolute ones are made relative. What is in the place of a file is
+        replaced; a directory that is there is filled.
 
         Args:
             source: the path in the container; if it is a link, what that leads to is copied.
             target: where to; if that is a directory, the copy lies in it.
+            partial: leave out what cannot be copied: links that lead out of the source, devices and pipes.
 
         Returns:
             the path of the copy.
 
         Raises:
-            ContainerFileError: the source does not exist, or holds something that is not safe to unpack.
+            ContainerFileError: the source does not exist; it holds such a thing, and not `partial`; or this machine
+                cannot write the copy.
         """
-        real = self._engine.containers.real_path(self.id, checks.container_path("source", source))
-        self._refuse_tmpfs(self._through_links(real))
+        # Before the archive is asked for: as long as it comes, the engine says nothing else of the container.
+        real = self._without_links(
+            self._engine.containers.real_path(self.id, checks.container_path("source", source))
+        )
+        self._refuse_tmpfs(real)
         with self._engine.containers.get(self.id, real) as pieces:
             if pieces is None:
                 raise ContainerFileError(
                     f"{source} cannot be copied out", saw="it does not exist", mend="correct the path"
                 )
             # Here and below: reading and writing archives takes 3 ms to import.
-            from pytest_dockerkit._runtime import files
+            from pytest_dockerkit._runtime.unpacking import unpack
 
-            return files.unpack(pieces, Path(target), posixpath.basename(posixpath.normpath(source)) or "root")
+            name = posixpath.basename(posixpath.normpath(source)) or "root"
+            return unpack(pieces, Path(target), name, origins=(real, source), partial=partial)
 
     def _file(self, path: str) -> FileInfo:
         from pytest_dockerkit._runtime import files
@@ -114,8 +123,9 @@ class ContainerFiles(KnownContainer):
 
     def _through_links(self, path: str) -> str:
         """Follow the links on the way to a path, as far as that matters: to know whether it leads into a tmpfs."""
-        if not self.spec.tmpfs:
-            return path
+        return self._without_links(path) if self.spec.tmpfs else path
+
+    def _without_links(self, path: str) -> str:
         real = "/"
         for part in PurePosixPath(posixpath.normpath(path)).parts[1:]:
             # The engine resolves the links above a path silently, and names where only its last part leads.

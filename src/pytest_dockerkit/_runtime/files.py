@@ -1,4 +1,4 @@
-"""Archives in and out of containers."""
+"""Archives for containers, and what archives out of them hold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Self
 
-from pytest_dockerkit.errors import CapabilityError, ContainerFileError
+from pytest_dockerkit.errors import ContainerFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -153,7 +153,7 @@ def parents(path: str) -> list[str]:
 
 def first_file(pieces: Iterable[bytes], path: str) -> FileInfo:
     """Read what an archive of a single path holds, without reading the rest of it."""
-    with tarfile.open(fileobj=_file(pieces), mode="r|") as tar:
+    with tarfile.open(fileobj=as_file(pieces), mode="r|") as tar:
         member = tar.next()
         if member is None:
             return FileInfo(path, exists=False)
@@ -168,7 +168,7 @@ def matching(pieces: Iterable[bytes], above: str, pattern: str) -> Iterator[File
         above: the directory that the names in the archive start from.
         pattern: the absolute path, with `*`, `?` and `[…]` within one level and `**` over any number.
     """
-    with tarfile.open(fileobj=_file(pieces), mode="r|") as tar, _Seen() as seen:
+    with tarfile.open(fileobj=as_file(pieces), mode="r|") as tar, _Seen() as seen:
         for member in tar:
             path = posixpath.normpath(posixpath.join(above, member.name))
             info = _info(tar, member, path)
@@ -180,44 +180,8 @@ def matching(pieces: Iterable[bytes], above: str, pattern: str) -> Iterator[File
                 yield info
 
 
-def unpack(pieces: Iterable[bytes], target: Path, name: str) -> Path:
-    """Unpack the archive of one path, so that the path becomes `target`, or lies in it if that is a directory.
-
-    Nothing is written outside of the target: absolute names, `..`, links that lead out, and devices are refused.
-
-    Raises:
-        ContainerFileError: the archive holds such a thing.
-        CapabilityError: this Python cannot unpack safely.
-    """
-    if not hasattr(tarfile, "data_filter"):  # pragma: no cover - Python before 3.11.4
-        raise CapabilityError(
-            "this Python cannot unpack archives safely",
-            saw="no tarfile.data_filter",
-            mend="Python 3.11.4 or later",
-        )
-    final = target / name if target.is_dir() else target
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=_file(pieces), mode="r|") as tar:
-        for member in tar:
-            # The archive names everything below the last part of its path; that part becomes the target's name.
-            below = PurePosixPath(member.name).parts[1:]
-            member.name = str(PurePosixPath(*below)) if below else final.name
-            if member.islnk():
-                member.linkname = str(PurePosixPath(*PurePosixPath(member.linkname).parts[1:]))
-            try:
-                if below and final.is_symlink():
-                    raise tarfile.LinkOutsideDestinationError(member, str(final.resolve()))
-                tar.extract(member, final if below else final.parent, filter="data")
-            except (tarfile.FilterError, tarfile.StreamError, KeyError) as failure:
-                raise ContainerFileError(
-                    f"{name} cannot be copied out",
-                    saw=str(failure),
-                    mend="copy the paths that are wanted one by one",
-                ) from None
-    return final
-
-
-def _file(pieces: Iterable[bytes]) -> IO[bytes]:
+def as_file(pieces: Iterable[bytes]) -> IO[bytes]:
+    """Give pieces of bytes as a file that is read once, from its start to its end."""
     return io.BufferedReader(_Pieces(pieces))
 
 

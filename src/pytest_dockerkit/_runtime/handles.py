@@ -113,9 +113,10 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
 
         result = ExecResult(code, stdout, stderr)
         if check and code != 0:
+            said = self.cover(result.stderr or result.stdout).strip()
             raise ExecError(
                 f"{argv[0]!r} in container {self.alias!r} ended with exit code {code}",
-                saw=f"{list(argv)}\n{(result.stderr or result.stdout).strip()[-2000:]}".rstrip(),
+                saw=f"{self.cover(str(list(argv)))}\n{said[-2000:]}".rstrip(),
                 mend="correct the command, or read exit_code without check=True",
             )
         return result
@@ -309,7 +310,7 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
         """
         from pytest_dockerkit._runtime.results import Sight
 
-        return Sight(self.state(), self.health, self.logs(since=since, tail=REPORTED_LINES).rstrip())
+        return Sight(self.state(), self.health, self.cover(self.logs(since=since, tail=REPORTED_LINES)).rstrip())
 
     def death(self) -> DockerkitError:
         """Make the error that says how it ended."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from pytest_dockerkit._names import KEPT_LABEL, RUN_LABEL
+from pytest_dockerkit._names import KEPT_LABEL, RUN_LABEL, secrets_volume
 from pytest_dockerkit._runtime import kept_records
 from pytest_dockerkit._runtime.removals import undo
 from pytest_dockerkit.errors import DockerkitError
@@ -165,10 +165,17 @@ class Keeping:
             "names": [wanted.alias, *container.spec.aliases],
             "host_ports": sorted(_host_ports(container.spec)),
             "stands_on": self._stands_on(wanted),
+            "own_volume": secrets_volume(container.name) if container.spec.secrets else None,
             "volumes": [each["Name"] for each in mounts if each.get("Type") == "volume" and each.get("Name")],
             "run": self._session.run_id,
             "used_at": time.time(),
         }
+
+    def adopt(self, record: Record) -> None:
+        """Take a container that was kept, with what was made for it alone, so that it can be removed."""
+        self._session.ledger.adopt("container", record["name"])
+        if (volume := record.get("own_volume")) is not None:
+            self._session.ledger.adopt("volume", volume)
 
     def is_recorded(self, kind: str, name: str) -> None:
         """Note that something is recorded: from now on it is the project's, and no longer the run's to undo."""
@@ -189,7 +196,7 @@ class Keeping:
         return found
 
     def _evict(self, key: str, record: Record) -> None:
-        self._session.ledger.adopt("container", record["name"])
+        self.adopt(record)
         self._session.remove("container", record["name"])
         self._records.delete(key)
         kept_records.vacate(self._records, {key})

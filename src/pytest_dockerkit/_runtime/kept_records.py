@@ -48,7 +48,9 @@ def things(directory: Path) -> list[Thing]:
 
 def names(records: Records) -> set[str]:
     """Give the names of all that is recorded."""
-    return {each["name"] for record in records.all() for each in [record, *record.get("rooms", ())] if "name" in each}
+    known = list(records.all())
+    own = {record["own_volume"] for record in known if record.get("own_volume")}
+    return own | {each["name"] for record in known for each in [record, *record.get("rooms", ())] if "name" in each}
 
 
 def outdated(known: Iterable[Thing], until: float) -> list[Thing]:
@@ -163,6 +165,8 @@ def _things_of(record: Record) -> Iterator[Thing]:
     elif "alias" in record:
         needs = frozenset([*record["networks"], *record["volumes"]])
         yield Thing("container", record["name"], record["used_at"], needs, record["alias"], record["title"])
+        if record.get("own_volume"):
+            yield Thing("volume", record["own_volume"], 0.0)
     elif "name" in record:
         yield Thing(record["kind"], record["name"], record.get("used_at", 0.0))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from pytest_dockerkit._runtime.health import HealthWatch
 from pytest_dockerkit._spec.refs import ContainerHandle
 from pytest_dockerkit._values import FrozenMapping
-from pytest_dockerkit.errors import ContainerError, ContainerRemovedError
+from pytest_dockerkit.errors import ContainerError, ContainerRemovedError, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,6 +41,9 @@ def by_alias(
             return method(container, *args, **kwargs)
         except ContainerRemovedError as gone:
             raise container.gone(gone) from None
+        except EngineError as failure:
+            failure.what = failure.what.replace(container.id, repr(container.alias))
+            raise
 
     return call
 
@@ -96,6 +99,8 @@ class KnownContainer(ContainerHandle):
         self.go_on: Callable[[], object] | None = None
         #: Called when it was removed, whoever did that through this handle.
         self.on_removed: list[Callable[[], object]] = []
+        #: Covers its secrets in a text that is about to be shown.
+        self.cover: Callable[[str], str] = str
         #: The name of an image that was made for it alone.
         self.own_image: str | None = None
         #: Keeps it from being removed until it is known whether it is to stay.
@@ -108,7 +113,8 @@ class KnownContainer(ContainerHandle):
         self.id = container_id
         self.name = name
         self.alias = alias
-        self.seen = engine.containers.inspect(container_id)
+        self.seen: dict[str, Any] = {}
+        self.refresh()
 
     # What it is
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_dockerkit.errors import DockerkitError
@@ -64,9 +65,10 @@ class Ledger:
         self._open.add(Entry(kind, name))
 
     def gone(self, kind: str, name: str) -> None:
-        """Write that it is gone."""
+        """Write that it is gone; where that cannot be written, it is looked for once more at the end."""
         self._open.discard(Entry(kind, name))
-        self._write({"do": "gone", "kind": kind, "name": name})
+        with suppress(DockerkitError):
+            self._write({"do": "gone", "kind": kind, "name": name})
 
     def keep(self, kind: str, name: str, **facts: str | float | None) -> None:
         """Write that it stays, though the run ends: whoever undoes the run leaves it alone.

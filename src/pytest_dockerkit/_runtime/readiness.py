@@ -97,7 +97,7 @@ def wait(
         elif facts["State"]["Status"] in ENDED and (last := look()).ready:
             # It has ended since the last look.
             return
-    saw, mend = last.seen or f"status {facts['State']['Status']}", _MEND_SLOW
+    saw, mend = container.cover(last.seen or f"status {facts['State']['Status']}"), _MEND_SLOW
     if (hidden := _only_for_itself(container, probe)) is not None:
         saw, mend = (
             f"{saw}; {hidden}",
@@ -151,7 +151,7 @@ def death(container: RunningContainer, state: dict[str, Any]) -> ContainerError:
 
 def last_log(container: RunningContainer) -> str:
     """Give the last lines that a container has printed, with a heading."""
-    text = container.logs(tail=LOG_LINES).rstrip()
+    text = container.cover(container.logs(tail=LOG_LINES)).rstrip()
     if not text:
         return f"  its log ({container.alias}) is empty"
     return f"  last lines of its log ({container.alias}):\n" + "\n".join("    " + line for line in text.splitlines())
@@ -163,10 +163,11 @@ def _refuse_dead(container: RunningContainer, state: dict[str, Any]) -> None:
     health = state.get("Health") or {}
     if health.get("Status") == "unhealthy":
         last = (health.get("Log") or [{}])[-1]
+        output = container.cover(str(last.get("Output", ""))).strip()
         raise UnhealthyError(
             f"container {container.alias!r} is unhealthy",
             saw=f"its health check failed {health.get('FailingStreak')} times in a row, "
-            f"at last with {last.get('ExitCode')}: {str(last.get('Output', '')).strip()[-500:]}",
+            f"at last with {last.get('ExitCode')}: {output[-500:]}",
             mend="read its log below; correct the service, or the healthcheck= (start_period= for a slow start)",
             details=last_log(container),
         )

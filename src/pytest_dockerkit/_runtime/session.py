@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.daemon import Daemon
-from pytest_dockerkit._names import KEPT_LABEL, OWNER_LABEL, RUN_LABEL
+from pytest_dockerkit._names import KEPT_LABEL, OWNER_LABEL, RUN_LABEL, secrets_volume
 from pytest_dockerkit._runtime import ledger
 from pytest_dockerkit._runtime.ahead import Ahead
 from pytest_dockerkit._runtime.alive import Alive, is_owner_gone
@@ -227,7 +227,8 @@ class Session:
             key = None if self.shared is None else self.shared.known_key(container)
             self._tell(key, partial(self._listener.ready, container))
         except BaseException:
-            container.remove()
+            with suppress(DockerkitError):
+                container.remove()
             raise
         self.sweeper.begin()
         return container
@@ -291,6 +292,9 @@ class Session:
                 self.surroundings.is_gone(name)
             elif kind == "container":
                 self.places.is_gone(name)
+        if kind == "container":
+            # Where it has any, they go with it.
+            self.remove("volume", secrets_volume(name))
 
     def end(self) -> None:
         """Stop what is made ahead, and wait until all is removed that is to be by now, or leave it."""
@@ -320,7 +324,7 @@ class Session:
             raise TeardownError(
                 "something could not be removed",
                 saw="\n".join(f"{each.kind} {each.name}: {why.what}: {why.saw}" for each, why in failures.items()),
-                mend="remove by hand what is named above: docker rm -f, docker network rm, docker volume rm",
+                mend="the next run tries again, or `dockerkit prune`; by hand: docker rm -f, docker network rm, …",
             )
 
     def undo(self, entry: Entry) -> None:

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
-from pytest_dockerkit._names import is_object_name
+from pytest_dockerkit._names import is_object_name, secrets_volume
 from pytest_dockerkit._runtime.deaths import read_death, written_death
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.keeping import Keeping
@@ -144,6 +144,8 @@ class Shared:
             raise
         if self._keeping is not None:
             self._keeping.is_recorded("container", container.name)
+            if kept["own_volume"] is not None:
+                self._keeping.is_recorded("volume", kept["own_volume"])
         return self._known(key, container)
 
     def _adopted(
@@ -168,6 +170,8 @@ class Shared:
             return None
         image = Image(self._session, record["facts"], record["reference"], cached=True, title=record["title"])
         self._session.ledger.adopt("container", record["name"])
+        if spec.secrets:
+            self._session.ledger.adopt("volume", secrets_volume(record["name"]))
         try:
             networks = [
                 self.networks.of(name, request, wanted)

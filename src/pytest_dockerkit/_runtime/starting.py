@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._engine.body import container_body
 from pytest_dockerkit._names import NAME_LABEL, object_name
+from pytest_dockerkit._poll import retried
 from pytest_dockerkit._runtime import deaths
 from pytest_dockerkit._runtime.handles import RunningContainer
 from pytest_dockerkit._runtime.images import Image
@@ -15,17 +16,22 @@ from pytest_dockerkit._runtime.scope import ONCE, RUN
 from pytest_dockerkit._runtime.surroundings import introduce
 from pytest_dockerkit._runtime.transfer import put_files
 from pytest_dockerkit._spec.container import ContainerSpec
-from pytest_dockerkit.errors import DockerkitError, SpecError
+from pytest_dockerkit.errors import DockerkitError, PortTakenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from pytest_dockerkit._runtime.container_secrets import ContainerSecrets
     from pytest_dockerkit._runtime.networks import Network
     from pytest_dockerkit._runtime.places import Places
     from pytest_dockerkit._runtime.scope import ScopeInstance
     from pytest_dockerkit._runtime.session import Session
+
+#: How often a container is started whose ports the engine chooses, and the first pause between, in seconds.
+_PORT_TRIES = 3
+_PORT_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,8 @@ class Starter:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        #: The users and groups of each image that were looked for.
+        self._users: dict[str, dict[str, list[list[str]]]] = {}
 
     def start(self, wanted: Wanted, spec: ContainerSpec, means: Means) -> RunningContainer:
         """Start a container and wait until it is ready; whatever is made of one that cannot be had is removed.
@@ -123,6 +131,7 @@ class Starter:
         made: list[RunningContainer] = []
         try:
             means.go_on()
+            secrets = self._secrets(spec, name)
             image = session.images.get(spec.image, pull=spec.pull, platform=spec.platform)
             baked = spec.files_in_root if spec.read_only else {}
             source = self._with_files(spec, baked, image, wanted) if baked else image
@@ -137,24 +146,40 @@ class Starter:
             means.go_on()
             session.places.take(name, spec, wait=not means.unseen, shared=wanted.scope.scope == RUN)
             labels = session.labels_in(wanted.scope)
-            container_id = self._create(spec, source, name, wanted.alias, networks, volumes, labels)
+            container_id = self._create(spec, source, name, wanted.alias, networks, volumes, labels, secrets)
             put_files(session.engine, container_id, {key: spec.files[key] for key in spec.files if key not in baked})
+            if secrets is not None:
+                # After the files: they may say who its user is.
+                user = image.config.user if spec.user is None else str(spec.user)
+                secrets.put(container_id, user, self._users.setdefault(image.id, {}))
             means.go_on()
-            session.engine.containers.start(container_id)
+            self._begin(container_id, spec)
             session.note("started", name)
-            made.append(self.handle(spec, image, container_id, name, wanted.alias, networks))
+            made.append(self.handle(spec, image, container_id, name, wanted.alias, networks, secrets))
             made[0].own_image = source.reference if baked else None
             if not means.unseen or made[0].looks_by_itself:
                 made[0].await_ready(means.go_on)
         except BaseException as failure:
-            if made:
-                session.keeper.hold(made[0], failed=isinstance(failure, DockerkitError) and not means.unseen)
-                made[0].remove()
-            else:
-                session.remove("container", name)
+            # What cannot be removed now stays in the ledger, and must not hide why it is to go.
+            with suppress(DockerkitError):
+                if made:
+                    session.keeper.hold(made[0], failed=isinstance(failure, DockerkitError) and not means.unseen)
+                    made[0].remove()
+                else:
+                    session.remove("container", name)
             session.places.is_gone(name)
             raise
         return made[0]
+
+    def _begin(self, container_id: str, spec: ContainerSpec) -> None:
+        """Start what was made, once more where the engine has chosen a port that somebody else took meanwhile."""
+        chosen = all(each.host_port is None for each in spec.published_ports)
+        retried(
+            lambda: self._session.engine.containers.start(container_id),
+            passes=lambda failure: chosen and isinstance(failure, PortTakenError),
+            tries=_PORT_TRIES,
+            first_s=_PORT_PAUSE_S,
+        )
 
     def _end(self, spec: ContainerSpec, name: str, made: Sequence[RunningContainer], *, at_once: bool) -> None:
         """Remove a container at the end of its scope, behind what comes next where that cannot notice.
@@ -198,8 +223,11 @@ class Starter:
         try:
             networks = [self._session.surroundings.handle("none", None)]
             yield self._create(spec, image, name, alias, networks, {}, self._session.labels)
-        finally:
-            self._session.remove("container", name)
+        except BaseException:
+            with suppress(DockerkitError):
+                self._session.remove("container", name)
+            raise
+        self._session.remove("container", name)
 
     def _create(
         self,
@@ -210,13 +238,8 @@ class Starter:
         networks: Sequence[Network],
         volumes: Mapping[str, str],
         labels: Mapping[str, str],
+        secrets: ContainerSecrets | None = None,
     ) -> str:
-        if spec.secrets:
-            raise SpecError(
-                "secrets= is not there yet in this version",
-                saw=f"secrets={list(spec.secrets)}",
-                mend="files= for values that need not be kept",
-            )
         engine = self._session.engine
         names = list(dict.fromkeys([alias, *spec.aliases]))
         body = container_body(
@@ -228,6 +251,8 @@ class Starter:
             volumes=volumes,
             start_interval=engine.facts.start_interval,
         )
+        if secrets is not None:
+            secrets.mount(body, labels)
         self._session.ledger.making("container", name)
         container_id = engine.containers.create(name, body, spec.platform)
         for network in networks[1:]:
@@ -245,13 +270,14 @@ class Starter:
         name: str,
         alias: str,
         networks: Iterable[Network],
+        secrets: ContainerSecrets | None = None,
     ) -> RunningContainer:
         """Give the handle of a container that has been started.
 
         Raises:
             ContainerRemovedError: it is gone.
         """
-        return RunningContainer(
+        container = RunningContainer(
             self._session.engine,
             spec,
             image,
@@ -261,6 +287,20 @@ class Starter:
             networks=list(networks),
             remove=lambda: self._session.remove("container", name),
         )
+        if spec.secrets:
+            from pytest_dockerkit._runtime.cover import Cover
+
+            container.cover = Cover(spec, None if secrets is None else secrets.values)
+        return container
+
+    def _secrets(self, spec: ContainerSpec, name: str) -> ContainerSecrets | None:
+        """Read the secrets of a container, before anything is made for it; None without any."""
+        if not spec.secrets:
+            return None
+        # Here and above: few containers have any.
+        from pytest_dockerkit._runtime.container_secrets import ContainerSecrets
+
+        return ContainerSecrets(self._session, name, spec)
 
     def _with_files(
         self, spec: ContainerSpec, content: Mapping[str, str | bytes | Path], image: Image, wanted: Wanted

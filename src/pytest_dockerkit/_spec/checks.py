@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pytest_dockerkit._names import KEPT_LABEL, NAME_LABEL, OWNER_LABEL, RUN_LABEL
 from pytest_dockerkit._values import FrozenMapping
@@ -175,3 +175,20 @@ def resolved(field: str, base: Path, given: Path) -> Path:
             f"{field}= is a path that cannot be", saw=f"{str(given)[:200]!r}: {why}", mend="correct the path"
         ) from None
     return found
+
+
+def existing(field: str, base: Path, given: Path) -> Path:
+    """Make a path of this machine absolute, and refuse one where nothing is."""
+    found = resolved(field, base, given)
+    if found.exists():
+        return found
+    raise SpecError(
+        f"{field}= names a file that does not exist",
+        saw=str(found),
+        mend=f"relative paths start from {base}",
+    )
+
+
+def existing_paths(field: str, base: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Do so with those values of a mapping that are paths."""
+    return {key: existing(field, base, value) if isinstance(value, Path) else value for key, value in given.items()}

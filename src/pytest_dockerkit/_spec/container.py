@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -22,7 +23,7 @@ from pytest_dockerkit._spec.refs import (
     FixtureRef,
     NetworkHandle,
 )
-from pytest_dockerkit._spec.secret import Secret, masked_repr
+from pytest_dockerkit._spec.secret import SECRETS_DIRECTORY, Secret, masked_repr
 from pytest_dockerkit._units import parse_seconds, parse_size, show_size
 from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import SpecError, without_our_frames
@@ -78,7 +79,8 @@ class ContainerSpec:
         volumes: a list in Compose's form (`"./data:/data:ro"`, `"db:/var/lib/db"`, `"/scratch"`), or a mapping
             from the path in the container to a `Path`, a volume or its fixture.
         files: `{"/etc/app.toml": "text" | bytes | Path}`, copied in before start; a directory goes in whole.
-        secrets: `{"db_password": "…" | Path | Secret}`, at /run/secrets/NAME.
+        secrets: `{"db_password": "…" | bytes | Path | Secret}`, files at /run/secrets/NAME that the container's user
+            alone can read (mode 0400); in no variable, label or text that is shown.
         network: "isolated" (a network of the scope's own), "internal" (one with no way out), "bridge", "host",
             "none", a `NetworkSpec`, a network, its fixture, `external("name")`, or a list of these.
         aliases: further names in its networks.
@@ -125,7 +127,7 @@ class ContainerSpec:
     tmpfs: Sequence[str] | Mapping[str, str] = Empty
     volumes: Sequence[Any] | Mapping[str, Any] = ()
     files: Mapping[str, str | bytes | Path] = Empty
-    secrets: Mapping[str, str | Path | Secret] = Empty
+    secrets: Mapping[str, str | bytes | Path | Secret] = Empty
     network: str | NetworkSpec | External | NetworkHandle | FixtureRef | Sequence[Any] = ISOLATED
     aliases: Sequence[str] = ()
     extra_hosts: Mapping[str, str] = Empty
@@ -152,6 +154,7 @@ class ContainerSpec:
     def _check_together(self) -> None:
         self._check_memory()
         self._check_files()
+        self._check_secrets()
         if "host" in self.networks and self.ports:
             raise SpecError(
                 "host networking publishes no ports",
@@ -177,6 +180,22 @@ class ContainerSpec:
                     "files= cannot be copied into a tmpfs, which is empty when the container starts",
                     saw=f"files={{{target!r}: …}} below tmpfs={path!r}",
                     mend="another path, or an exec() that writes it once the container runs",
+                )
+
+    def _check_secrets(self) -> None:
+        if not self.secrets:
+            return
+        for path in (*self.tmpfs, *(each.target for each in self.mounts)):
+            if _is_below(path, SECRETS_DIRECTORY):
+                raise SpecError(
+                    f"secrets= are files below {SECRETS_DIRECTORY}, and something else is mounted there",
+                    saw=f"{path!r} in tmpfs= or volumes=",
+                    mend="mount it elsewhere; above it, as tmpfs='/run', is no hindrance",
+                )
+        for name in self.secrets:
+            if (path := f"{SECRETS_DIRECTORY}/{name}") in map(posixpath.normpath, self.files):
+                raise SpecError(
+                    f"{path} is given twice", saw=f"files= and secrets= with {name!r}", mend="name it once"
                 )
 
     def _check_memory(self) -> None:
@@ -251,12 +270,19 @@ class ContainerSpec:
         return {
             target: content
             for target, content in self.files.items()
-            if not any(_is_below(target, mount.target) for mount in self.mounts)
+            if not any(_is_below(target, each) for each in self._volumes_at)
         }
+
+    @cached_property
+    def _volumes_at(self) -> tuple[str, ...]:
+        return (*(each.target for each in self.mounts), *([SECRETS_DIRECTORY] if self.secrets else ()))
 
     def tmpfs_above(self, path: str) -> str | None:
         """Give the tmpfs that a path lies in, if it does: the engine copies nothing in or out there."""
-        return next((each for each in self.tmpfs if _is_below(path, each)), None)
+        above = [each for each in (*self.tmpfs, *self._volumes_at) if _is_below(path, each)]
+        # A volume may be mounted in a tmpfs.
+        lowest = max(above, key=lambda each: len(PurePosixPath(each).parts), default=None)
+        return lowest if lowest in self.tmpfs else None
 
     def full_env(self) -> dict[str, str]:
         """Give the environment: the files' variables, then `env`, which wins.
@@ -292,10 +318,10 @@ class ContainerSpec:
         return replace(
             self,
             image=image,
-            env_file=tuple(_existing("env_file", base, path) for path in self.env_files) or None,
+            env_file=tuple(checks.existing("env_file", base, path) for path in self.env_files) or None,
             volumes=tuple(mounts.anchored(each, base) for each in self.mounts),
-            files=_existing_paths("files", base, self.files),
-            secrets=_existing_paths("secrets", base, self.secrets),
+            files=checks.existing_paths("files", base, self.files),
+            secrets=checks.existing_paths("secrets", base, self.secrets),
         )
 
 
@@ -304,21 +330,4 @@ _MAY_BE_NONE = frozenset(each.name for each in fields(ContainerSpec) if each.def
 
 
 def _is_below(path: str, directory: str) -> bool:
-    return PurePosixPath(path).is_relative_to(directory)
-
-
-def _existing(field_name: str, base: Path, path: Path) -> Path:
-    found = checks.resolved(field_name, base, path)
-    if found.exists():
-        return found
-    raise SpecError(
-        f"{field_name}= names a file that does not exist",
-        saw=str(found),
-        mend=f"relative paths start from {base}",
-    )
-
-
-def _existing_paths(field_name: str, base: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: _existing(field_name, base, value) if isinstance(value, Path) else value for key, value in given.items()
-    }
+    return PurePosixPath(posixpath.normpath(path)).is_relative_to(posixpath.normpath(directory))

@@ -18,7 +18,7 @@ from pytest_dockerkit._spec.refs import (
     FixtureRef,
     ImageHandle,
 )
-from pytest_dockerkit._spec.secret import Secret
+from pytest_dockerkit._spec.secret import Secret, check_given
 from pytest_dockerkit._units import parse_seconds, parse_size
 from pytest_dockerkit._values import FrozenMapping
 from pytest_dockerkit.errors import SpecError
@@ -185,16 +185,20 @@ def _files(name: str, value: object) -> FrozenMapping[str, object]:
 
 
 def _secrets(name: str, value: object) -> FrozenMapping[str, object]:
-    example = f'{name}={{"db_password": "…"}}, a Path or a Secret'
+    example = f'{name}={{"db_password": "…"}}, bytes, a Path or a Secret'
     if not isinstance(value, Mapping):
         raise checks.wrong_type(name, type(value), example)
     for key, content in value.items():
-        if not isinstance(key, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", key):
+        if not isinstance(key, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", key):
             raise SpecError(f"{name}= has a name that cannot be a file's", saw=f"{key!r}", mend=example)
         # The value is not repeated in the message: it may be the secret itself.
-        if not isinstance(content, str | Path | Secret):
+        if not isinstance(content, str | bytes | Path | Secret):
             raise SpecError(f"{name}[{key!r}] is of the wrong type", saw=type(content).__name__, mend=example)
-    return FrozenMapping({key: Secret(key, each) if isinstance(each, str) else each for key, each in value.items()})
+    taken = {key: Secret(key, each) if isinstance(each, str | bytes) else each for key, each in value.items()}
+    for key, each in taken.items():
+        if isinstance(each, Secret):
+            check_given(f"secret {key!r}", each)
+    return FrozenMapping(taken)
 
 
 def _labels(name: str, value: object) -> FrozenMapping[str, str]:

@@ -153,14 +153,15 @@ class _Writer:
         if not isinstance(value, Path):
             return None
         try:
-            content, mode = value.read_bytes(), stat.S_IMODE(value.stat().st_mode)
+            content = value.read_bytes()
         except OSError as failure:
             raise SpecError(
                 f"the file of {where} cannot be read",
                 saw=f"{value}: {failure.strerror}",
                 mend="write the secret there, readable for the user who runs the tests",
             ) from None
-        return _joined(b"secret file", (_number(mode), self._keyed(content, where)))
+        # Its mode does not count: in the container it has another.
+        return _joined(b"secret file", (self._keyed(content, where),))
 
     def _by_fields(self, value: Any, where: str) -> bytes:
         # What does not count when two are compared does not count here.
