@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One worker for each of two cores; engines start containers no faster with more.
 WORKERS ?= 2
 
-.PHONY: help demo test soak check bench docs format clean
+.PHONY: help demo test soak check bench load docs format clean
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
@@ -30,6 +30,9 @@ check: .venv/.check  ## lint, types, layers, docs
 
 bench: .venv/bench/.ready engine  ## measure, beside other plugins and the bare engine; shorter with ARGS=--quick
 	.venv/bench/bin/python benchmarks/run.py $(ARGS)
+
+load: .venv/bench/.ready engine  ## what becomes of 1,000 containers and of 64 at once; a tenth with ARGS='--scale 0.1'
+	.venv/bench/bin/python benchmarks/load.py $(ARGS)
 
 docs: .venv/.check  ## the documentation, served on this machine
 	$(BIN)/mkdocs serve

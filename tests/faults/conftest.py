@@ -32,6 +32,7 @@ PATIENCE_S = 60.0
 #: ignores SIGINT, and passes that on to what it starts itself; a job of CI may do so too.
 _CONFTEST = """
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def mark(name):
     Path(__file__).with_name(f"{name}.mark").touch()
+
+
+def stay():
+    # Again and again: a signal that comes between Python's last look for one and the system's wait for a lock, where
+    # threads hand the interpreter over, is heard only after the wait.
+    while True:
+        threading.Event().wait(0.05)
 
 
 @pytest.hookimpl(trylast=True)
@@ -65,7 +73,7 @@ class Doomed:
 
     @property
     def path(self) -> Path:
-        """Where the suite is; a test in it makes a mark there by `from conftest import mark`."""
+        """Where the suite is; a test in it makes a mark there by `mark` of conftest."""
         return self._suite.path
 
     @property
@@ -166,11 +174,7 @@ class Doomed:
 
     def _states(self) -> list[Path]:
         # A run that was killed before it made anything has no watcher; the next one forgets it.
-        return [
-            each
-            for each in self.path.glob("state/pytest-dockerkit/runs/*")
-            if any(line["do"] == "make" for line in ledger.read(each))
-        ]
+        return [each for each in self.path.glob("state/pytest-dockerkit/runs/*") if _has_made_anything(each)]
 
     def close(self) -> None:
         """Kill what still runs."""
@@ -179,6 +183,14 @@ class Doomed:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
+
+
+def _has_made_anything(directory: Path) -> bool:
+    try:
+        return any(line["do"] == "make" for line in ledger.read(directory))
+    except FileNotFoundError:
+        # It is being removed.
+        return True
 
 
 @pytest.fixture

@@ -44,9 +44,8 @@ LONG = f"""
 
 #: Waits in its test.
 WAITS = f"""
-    import threading
     import pytest
-    from conftest import mark
+    from conftest import mark, stay
     from pytest_dockerkit import container_fixture
 
     box = container_fixture({STAYS}, scope="session")
@@ -58,7 +57,7 @@ WAITS = f"""
 
     def test_it(box, torn_down):
         mark("waiting")
-        threading.Event().wait(600)
+        stay()
 """
 
 
@@ -133,9 +132,8 @@ def test_another_ctrl_c_is_quick_and_clean(doomed: Doomed) -> None:
     """It ends the teardown of a fixture that does not; what is left goes without being waited for."""
     doomed.start(
         f"""
-        import threading
         import pytest
-        from conftest import mark
+        from conftest import mark, stay
         from pytest_dockerkit import container_fixture
 
         box = container_fixture({STAYS}, scope="session")
@@ -144,11 +142,11 @@ def test_another_ctrl_c_is_quick_and_clean(doomed: Doomed) -> None:
         def stuck(box):
             yield
             mark("stuck")
-            threading.Event().wait(600)
+            stay()
 
         def test_it(stuck):
             mark("waiting")
-            threading.Event().wait(600)
+            stay()
         """
     )
     doomed.await_file("waiting.mark")
@@ -183,8 +181,8 @@ def test_a_child_of_a_fork_that_lives_on_keeps_nothing(doomed: Doomed) -> None:
     """It has no hand on the run's lock; and signals end it as they end any process."""
     doomed.start(
         f"""
-        import os, signal, sys, threading
-        from conftest import mark
+        import os, signal
+        from conftest import mark, stay
         from pytest_dockerkit import container_fixture
 
         box = container_fixture({STAYS}, scope="session")
@@ -192,16 +190,16 @@ def test_a_child_of_a_fork_that_lives_on_keeps_nothing(doomed: Doomed) -> None:
         def test_it(box):
             ended = os.fork()
             if not ended:
-                threading.Event().wait(600)
+                stay()
             os.kill(ended, signal.SIGTERM)
             assert os.waitstatus_to_exitcode(os.waitpid(ended, 0)[1]) == -signal.SIGTERM
             child = os.fork()
             if not child:
-                threading.Event().wait(600)
+                stay()
             with open("child", "w") as file:
                 file.write(str(child))
             mark("waiting")
-            threading.Event().wait(600)
+            stay()
         """
     )
     doomed.await_file("waiting.mark")

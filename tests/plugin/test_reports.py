@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import docker
 import pytest
 
+from pytest_dockerkit._poll import Look, until_ready
 from tests.plugin.conftest import leftovers
 
 if TYPE_CHECKING:
@@ -473,8 +474,10 @@ def test_teardown_goes_on_after_a_removal_failed(suite: Suite) -> None:
     finally:
         if (suite.path / "foreign").exists():
             client.containers.get((suite.path / "foreign").read_text()).remove(force=True)
-            client.volumes.get((suite.path / "kept").read_text()).remove()
         client.close()
+    # The run's watcher goes on.
+    until_ready(lambda: Look(not leftovers(run)), timeout_s=60)
+    assert leftovers(run) == []
 
 
 @pytest.mark.parametrize("args", [["-x"], ["--maxfail=2"]])

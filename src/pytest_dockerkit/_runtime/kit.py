@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from pytest_dockerkit._spec.image import ImageRequest, ImageSpec, check_image
 from pytest_dockerkit._spec.keywords import make_spec, spec_from
 from pytest_dockerkit._spec.mounts import VolumeSpec
 from pytest_dockerkit._spec.network import NetworkSpec
-from pytest_dockerkit.errors import SpecError
+from pytest_dockerkit.errors import DockerkitError, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -44,7 +45,9 @@ class _Group:
         try:
             container = start()
         except BaseException:
-            self._removed()
+            # What cannot be removed now stays in the ledger, and must not hide why there is no container.
+            with suppress(DockerkitError, ExceptionGroup):
+                self._removed()
             raise
         container.on_removed.append(self._removed)
         return container

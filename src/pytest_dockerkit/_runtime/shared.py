@@ -7,6 +7,7 @@ once the workers are gone.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, cast
@@ -140,7 +141,8 @@ class Shared:
             kept = {} if self._keeping is None else self._keeping.record(container, wanted)
             self._records.write(key, {**_record(container), "run": self._session.run_id, **kept})
         except BaseException:
-            container.remove()
+            with suppress(DockerkitError):
+                container.remove()
             raise
         if self._keeping is not None:
             self._keeping.is_recorded("container", container.name)
