@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import secrets
 import subprocess
 import sys
 import tarfile
@@ -160,13 +161,15 @@ def test_a_refusal_says_what_the_engine_says(daemon: Daemon, name: str) -> None:
 
 
 def test_networks(daemon: Daemon, name: str) -> None:
-    spec = NetworkSpec(internal=True, subnet="10.213.247.0/29", gateway="10.213.247.5", labels={"a": "b"})
+    # By chance, since the same test may run beside itself over the other wire; out of none of the plugin's own pools.
+    base = f"10.214.{secrets.randbelow(256)}"
+    spec = NetworkSpec(internal=True, subnet=f"{base}.0/29", gateway=f"{base}.5", labels={"a": "b"})
     network = daemon.networks.create(name, spec, LABELS)
     try:
         found = daemon.networks.inspect(name)
         assert found is not None
         assert (found["Id"], found["Internal"], found["Labels"]) == (network, True, {"a": "b", **LABELS})
-        assert found["IPAM"]["Config"] == [{"Subnet": "10.213.247.0/29", "Gateway": "10.213.247.5"}]
+        assert found["IPAM"]["Config"] == [{"Subnet": f"{base}.0/29", "Gateway": f"{base}.5"}]
         with pytest.raises(ConflictError):
             daemon.networks.create(name, NetworkSpec(), LABELS)
         with created(daemon, f"{name}-c", NetworkMode="bridge") as container:
