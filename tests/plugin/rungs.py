@@ -154,7 +154,7 @@ class Bench:
         try:
             packed = io.BytesIO(b"".join(self.client.api.export(container["Id"])))
         finally:
-            self.client.api.remove_container(container["Id"], force=True)
+            self.client.api.remove_container(container["Id"], force=True, v=True)
         found: dict[str, Entry] = {}
         with tarfile.open(fileobj=packed) as archive:
             for each in archive:
@@ -184,7 +184,7 @@ class Bench:
                 assert file is not None
                 return file.read().decode()
         finally:
-            self.client.api.remove_container(container["Id"], force=True)
+            self.client.api.remove_container(container["Id"], force=True, v=True)
 
     def forget(self, image: str) -> None:
         """Let the engine forget an image, and the layers of its instructions that name the unique content."""
