@@ -29,7 +29,7 @@ LIMIT_S = 5.0
 PATIENCE_S = 60.0
 
 #: Says which run it is, so that it is known before the run has made anything. What a shell starts in the background
-#: ignores SIGINT, and passes that on to what it starts itself; a job of CI may do so too.
+#: ignores SIGINT, and what nohup starts ignores SIGHUP, and both pass that on; a job of CI may do so too.
 _CONFTEST = """
 import signal
 import threading
@@ -39,6 +39,7 @@ import pytest
 from pytest_dockerkit import _run
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def mark(name):
