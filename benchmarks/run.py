@@ -22,6 +22,7 @@ from bench.scenarios import EIGHT, SCENARIOS, Scenario
 
 if TYPE_CHECKING:
     from bench.figures import Results
+    from bench.imports import Import
     from bench.tables import Table
 
 ROUNDS = 5
@@ -55,6 +56,16 @@ class Report:
         return "\n\n".join(table.markdown() for table in self.tables) + "\n"
 
 
+@dataclass
+class Measured:
+    """What the promises are held against."""
+
+    results: Results = field(default_factory=dict)
+    ours_import: Import | None = None
+    looks: context.Looks | None = None
+    starts: float | None = None
+
+
 def chosen(given: argparse.Namespace) -> list[str]:
     """Give the names of what is to be measured, in order."""
     main = [IMPORTS, *(name for name, each in SCENARIOS.items() if not each.growth), CONTEXT]
@@ -67,37 +78,44 @@ def chosen(given: argparse.Namespace) -> list[str]:
 
 def measure_all(given: argparse.Namespace, found: Report) -> None:
     """Measure what was asked for."""
-    names = list(dict.fromkeys(chosen(given)))
-    results: Results = {}
-    ours_import, looks, starts = None, None, None
+    made = Measured()
+    try:
+        measure_each(given, list(dict.fromkeys(chosen(given))), found, made)
+    except KeyboardInterrupt:
+        # Half an hour of measurements is not lost with the last of them.
+        tell("interrupted: what follows is of what was measured to its end")
+    add_growth(found, made.results)
+    if made.ours_import is not None:
+        ms = statistics.median(made.ours_import.ms) if made.ours_import.ms else None
+        found.verdicts += promises.imports(ms, made.ours_import.heavy)
+    found.verdicts += judged(made.results, made.starts, made.looks)
+    if given.scenario:
+        # Nobody asked for the others.
+        found.verdicts = [each for each in found.verdicts if each.met is not None]
+    found.add(report.promises_table(found.verdicts))
+
+
+def measure_each(given: argparse.Namespace, names: list[str], found: Report, made: Measured) -> None:
+    """Measure one scenario after the other, and keep what was measured."""
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         bench = Bench(Path(directory))
         with images.provided(bench.run):
             for name in names:
                 if name == IMPORTS:
                     measured = measure_imports(given.rounds)
-                    ours_import = next(each for each in measured if each.label == "ours")
+                    made.ours_import = next(each for each in measured if each.label == "ours")
                     found.add(report.imports_table(measured))
                 elif name == CONTEXT:
-                    looks = attempt_context(given.rounds, found)
+                    made.looks = attempt_context(given.rounds, found)
                 else:
                     scenario = SCENARIOS[name]
                     rounds = min(given.rounds, GROWTH_ROUNDS) if scenario.growth else given.rounds
-                    results[name] = measure(bench, scenario, rounds, given.without)
+                    made.results[name] = measure(bench, scenario, rounds, given.without)
                     if not scenario.growth:
-                        found.add(report.scenario_table(scenario, results[name]))
+                        found.add(report.scenario_table(scenario, made.results[name]))
                     if name == "eight":
                         image = images.tag("at-once", bench.run)
-                        starts = statistics.median(floor.starts_s(image, EIGHT) for _ in range(given.rounds))
-    add_growth(found, results)
-    if ours_import is not None:
-        ms = statistics.median(ours_import.ms) if ours_import.ms else None
-        found.verdicts += promises.imports(ms, ours_import.heavy)
-    found.verdicts += judged(results, starts, looks)
-    if given.scenario:
-        # Nobody asked for the others.
-        found.verdicts = [each for each in found.verdicts if each.met is not None]
-    found.add(report.promises_table(found.verdicts))
+                        made.starts = statistics.median(floor.starts_s(image, EIGHT) for _ in range(given.rounds))
 
 
 def attempt_context(rounds: int, found: Report) -> context.Looks | None:
