@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _SESSION = pytest.StashKey["Session"]()
 _SETTINGS = pytest.StashKey["Settings"]()
 _RUN_ID = pytest.StashKey[str]()
+_EARLY = pytest.StashKey["Early"]()
 _KEPT: pytest.StashKey[Kept | None] = pytest.StashKey()
 _NOT_KEPT: pytest.StashKey[str | None] = pytest.StashKey()
 #: Gives what shows builds and pulls, where anything does.
@@ -168,9 +169,28 @@ def session_to_finish(config: pytest.Config) -> Session | None:
     """Give the session if this process has to clear up after the run: after itself, or after its workers."""
     if not is_alone(config):
         return None
+    if (early := config.stash.get(_EARLY, None)) is not None:
+        early.end()
     if _RUN_ID not in config.stash or _SESSION in config.stash:
         return session_if_any(config)
     return session_of(config) if _workers.has_ledger(_place(config)) else None
+
+
+def begin_end(session: pytest.Session) -> None:
+    """Begin with what need not wait for the end of the session's fixtures, or of xdist's workers."""
+    config = session.config
+    prepare_handover(config)
+    orderly = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    is_controller = _RUN_ID in config.stash and _SESSION not in config.stash and is_alone(config)
+    if not orderly or not is_controller or not _workers.has_ledger(_place(config)):
+        return
+    given = settings(config)
+    if given.teardown == "wait" and not given.reuse and given.keep == "never":
+        # Else something stays, or is left to another process.
+        from pytest_dockerkit._runtime.early import Early
+
+        config.stash[_EARLY] = early = Early(_place(config), lambda: session_of(config).undo_all())
+        early.begin()
 
 
 def prepare_handover(config: pytest.Config, *, hurried: bool = False) -> None:

@@ -229,7 +229,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
     if (mine := _run.session_if_any(session.config)) is not None:
         # pytest ends the fixtures of the session now: no test can notice what of them is there for a moment longer.
         mine.removals.ending = True
-    _run.prepare_handover(session.config)
+    _run.begin_end(session)
     try:
         yield
     except KeyboardInterrupt:
