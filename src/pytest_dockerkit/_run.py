@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pytest_dockerkit._runtime.early import Early
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.kept import Kept
     from pytest_dockerkit._runtime.progress import Screen
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _SESSION = pytest.StashKey["Session"]()
 _SETTINGS = pytest.StashKey["Settings"]()
 _RUN_ID = pytest.StashKey[str]()
-_EARLY = pytest.StashKey["Early"]()
+_EARLY: pytest.StashKey[Early] = pytest.StashKey()
 _KEPT: pytest.StashKey[Kept | None] = pytest.StashKey()
 _NOT_KEPT: pytest.StashKey[str | None] = pytest.StashKey()
 #: Gives what shows builds and pulls, where anything does.
