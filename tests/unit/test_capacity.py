@@ -215,6 +215,14 @@ def test_a_process_alone_is_not_kept_by_its_own_memory(run: Run) -> None:
     assert run.taken() == ["api", "db", "shared"]
 
 
+def test_what_is_made_ahead_goes_before_more_memory_is_taken_than_there_is(run: Run) -> None:
+    """It has come in between, after the test before had given its room back."""
+    run.memory_bytes = 100 * MIB
+    assert run["gw0"].take([sized("ahead", 60)], wait=False)
+    assert run["gw0"].take([sized("next", 60)], wait=True, make_room=lambda: run["gw0"].give_back("ahead"))
+    assert run.taken() == ["next"]
+
+
 def test_what_leaves_is_waited_for_before_more_memory_is_taken_than_there_is(run: Run) -> None:
     run.memory_bytes = 100 * MIB
     run["gw0"].take([sized("before", 60)], wait=True)

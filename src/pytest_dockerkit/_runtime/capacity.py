@@ -80,8 +80,9 @@ class Capacity:
         self._refuse_too_many(claims)
         with self._file.book() as book:
             self._bury(book)
+            # More memory than there is only once what this process can do without is gone: see `make_room`.
             if not any(each.claims for each in book.waiting) and book.fits(
-                self._process, claims, self._bounds, alone=wait
+                self._process, claims, self._bounds, alone=False
             ):
                 book.put(self._process, claims)
                 return True
