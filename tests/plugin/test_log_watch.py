@@ -51,10 +51,15 @@ def test_what_is_said_is_known_without_a_question(dockerkit: Kit, daemon: Daemon
             assert until_ready(lambda: Look(not readers()), timeout_s=30).ready
 
 
-def test_it_ends_in_the_midst_of_reading(dockerkit: Kit, daemon: Daemon) -> None:
+@pytest.mark.parametrize("begun", [False, True])
+def test_it_ends_in_the_midst_of_reading(dockerkit: Kit, daemon: Daemon, begun: bool) -> None:
     with dockerkit.run(IMAGE, command=["sleep", "1000"]) as container:
-        log = watch(daemon, container, "never", 1, threading.Event())
+        log = watch(daemon, container, "one", 2, threading.Event())
         assert log.look(runs=True) == 0
+        if begun:
+            say(container, "one\n")
+            # Only the reader can have heard it, and it waits for more now.
+            assert until_ready(lambda: Look(log.look(runs=True) == 1), timeout_s=30).ready
         log.close()
         assert readers() == []
 

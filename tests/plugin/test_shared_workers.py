@@ -260,7 +260,8 @@ def test_it(both, case, bad): pass
 """,
         "-n2",
         conftest="""
-bad = container_fixture("busybox:stable", command="false", scope="session")
+# Without a probe it may be seen while it still runs.
+bad = container_fixture("busybox:stable", command="false", wait=probes.log("never"), scope="session")
 
 def pytest_dockerkit_container_failed(spec, error):
     with (HERE / f"seen-{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:

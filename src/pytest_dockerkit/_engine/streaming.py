@@ -102,7 +102,9 @@ def _by_client(
     # docker-py's own verbs give no way to hang up before the end.
     with api.get(f"{api.base_url}{wire.prefix}{path}", params=wanted, stream=True, timeout=timeout_s) as response:
         if carried_by is not None and response.status_code < 400:
-            carried_by(api._get_raw_response_socket(response))  # noqa: SLF001  - there is no other way to it
+            carrier = api._get_raw_response_socket(response)  # noqa: SLF001  - there is no other way to it
+            # Over plain TCP that is a file; closing one does not wake whoever reads it, as shutting its socket does.
+            carried_by(getattr(carrier, "_sock", carrier))
         # requests asks for gzip, and engines pack archives with it then.
         yield Stream(response.status_code, response.raw.stream(_PIECE_BYTES, decode_content=True))
 
