@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.images import Image
     from pytest_dockerkit._runtime.kit import Kit
     from pytest_dockerkit._runtime.networks import Network, Volume
+    from pytest_dockerkit._runtime.reaching import assert_reachable as assert_reachable
+    from pytest_dockerkit._runtime.reaching import assert_unreachable as assert_unreachable
     from pytest_dockerkit._runtime.results import ExecResult, Limits, RunResult, Stats
     from pytest_dockerkit._spec.container import ContainerSpec
     from pytest_dockerkit._spec.healthcheck import HealthCheck
@@ -101,6 +103,8 @@ __all__ = [
     "UnhealthyError",
     "Volume",
     "VolumeSpec",
+    "assert_reachable",
+    "assert_unreachable",
     "container_fixture",
     "external",
     "image_fixture",
@@ -158,6 +162,8 @@ _HOMES = {
     "Stats": "_runtime.results",
     "Volume": "_runtime.networks",
     "VolumeSpec": "_spec.mounts",
+    "assert_reachable": "_runtime.reaching",
+    "assert_unreachable": "_runtime.reaching",
     "container_fixture": "fixtures",
     "external": "_spec.refs",
     "image_fixture": "fixtures",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.removing import cut_off, remove_network, remove_volume
 from pytest_dockerkit._engine.translate import NotOnEngineError, translated
-from pytest_dockerkit._engine.wire import ask, path_of
+from pytest_dockerkit._engine.wire import AnswerError, ask, path_of
 from pytest_dockerkit.errors import EngineError
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ Json = dict[str, Any]
 
 #: How engines say that a container is in a network already: Docker (403; seen: 20.10.24), Podman.
 _CONNECTED = r"endpoint with name \S+ already exists in network|is already connected to network"
+
+#: How engines refuse an address: somebody has it now, or the engine alone deals them in this network. Source: moby,
+#: libnetwork/ipamapi, ErrIPAlreadyAllocated; runconfig and daemon, ErrUnsupportedNetworkNoSubnetAndIP.
+_NOT_THAT_ADDRESS = r"address already in use|user specified IP address is supported"
 
 _NO_POOL = (
     "remove networks that are left over (`docker network prune`), or give the NetworkSpec a subnet= of its own; "
@@ -49,15 +53,32 @@ class Networks:
         except NotOnEngineError:
             return None
 
-    def connect(self, network: str, container: str, aliases: Sequence[str]) -> None:
-        """Connect a container under further names; one that is connected already stays as it is."""
-        body = {"Container": container, "EndpointConfig": {"Aliases": list(aliases)} if aliases else {}}
+    def connect(self, network: str, container: str, aliases: Sequence[str], *, address: str | None = None) -> None:
+        """Connect a container; one that is connected already stays as it is.
+
+        Args:
+            network: to which.
+            container: which.
+            aliases: names beside its own.
+            address: the IPv4 address that it had there; another where it cannot have that one again.
+        """
+        endpoint: Json = {"Aliases": list(aliases)} if aliases else {}
+        own: Json = {"IPAMConfig": {"IPv4Address": address}} if address else {}
         try:
             with translated(f"connect {container} to {network}"):
-                ask(self._wire, "POST", path_of("networks", network, "connect"), body=body)
+                self._connect(network, container, endpoint, own)
         except EngineError as failure:
             if not re.search(_CONNECTED, failure.saw):
                 raise
+
+    def _connect(self, network: str, container: str, endpoint: Json, own: Json) -> None:
+        path = path_of("networks", network, "connect")
+        try:
+            ask(self._wire, "POST", path, body={"Container": container, "EndpointConfig": endpoint | own})
+        except AnswerError as refusal:
+            if not own or not re.search(_NOT_THAT_ADDRESS, refusal.said, re.IGNORECASE):
+                raise
+            ask(self._wire, "POST", path, body={"Container": container, "EndpointConfig": endpoint})
 
     def disconnect(self, network: str, container: str) -> None:
         """Disconnect a container; one that is not connected is no failure."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from pytest_dockerkit import probes
@@ -12,6 +11,7 @@ from pytest_dockerkit._runtime import readiness
 from pytest_dockerkit._runtime.addresses import ContainerAddresses
 from pytest_dockerkit._runtime.awaited import ENDED, AwaitedContainer
 from pytest_dockerkit._runtime.clock import engine_time
+from pytest_dockerkit._runtime.container_faults import ContainerFaults
 from pytest_dockerkit._runtime.container_files import ContainerFiles
 from pytest_dockerkit._runtime.deaths import ends
 from pytest_dockerkit._runtime.health import HealthWatch
@@ -21,7 +21,6 @@ from pytest_dockerkit._runtime.scope import end_all
 from pytest_dockerkit._spec import checks
 from pytest_dockerkit._units import parse_seconds, show_seconds
 from pytest_dockerkit.errors import (
-    ContainerError,
     ContainerRemovedError,
     DockerkitError,
     ExecError,
@@ -34,7 +33,6 @@ from pytest_dockerkit.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pytest_dockerkit._runtime.networks import Network
     from pytest_dockerkit._runtime.results import ExecResult, Sight, Stats
     from pytest_dockerkit._spec.probe import Probe
 
@@ -42,7 +40,7 @@ if TYPE_CHECKING:
 REPORTED_LINES = 100
 
 
-class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
+class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles, ContainerFaults):
     """A container that has been started and was ready.
 
     As a context manager it is removed at the end of the block; else at the end of its scope.
@@ -189,48 +187,6 @@ class RunningContainer(AwaitedContainer, ContainerAddresses, ContainerFiles):
         """Send it a signal."""
         self.ask_to_end()
         self._engine.containers.kill(self.id, signal)
-
-    @by_alias
-    def pause(self) -> None:
-        """Freeze all of its processes."""
-        self._engine.containers.pause(self.id)
-
-    @by_alias
-    def unpause(self) -> None:
-        """Let its processes go on."""
-        self._engine.containers.unpause(self.id)
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Freeze all of its processes for the block."""
-        self.pause()
-        try:
-            yield
-        finally:
-            self.unpause()
-
-    @contextmanager
-    def disconnect(self, network: Network | None = None) -> Iterator[None]:
-        """Cut it off from a network (the first of its own) for the block, then connect it as it was."""
-        wanted = self.network if network is None else network
-        place = next((place for place, each in enumerate(self._networks) if each.id == wanted.id), None)
-        if place is None:
-            raise ContainerError(
-                f"container {self.alias!r} is not in the network {wanted.name!r}",
-                saw=f"its networks: {', '.join(each.name for each in self._networks) or 'none'}",
-                mend="disconnect() without a network takes the first of its own",
-            )
-        cut = self._networks[place]
-        endpoint = self.refresh()["NetworkSettings"]["Networks"].get(cut.name) or {}
-        # Engines before 26 name the container's own short id among them.
-        aliases = [each for each in endpoint.get("Aliases") or () if not self.id.startswith(each)]
-        cut.disconnect(self)
-        try:
-            yield
-        finally:
-            cut.connect(self, aliases)
-            self._networks.remove(cut)
-            self._networks.insert(place, cut)
 
     def wait(self, probe: Probe, timeout: float | str | None = None) -> None:
         """Wait until a probe is satisfied.

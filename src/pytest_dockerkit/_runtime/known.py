@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.networks import Network
     from pytest_dockerkit._runtime.results import Limits, Sight
     from pytest_dockerkit._spec.container import ContainerSpec
+    from pytest_dockerkit._spec.network import NetworkSpec
 
 _S = TypeVar("_S", bound="KnownContainer")
 _P = ParamSpec("_P")
@@ -46,6 +47,10 @@ def by_alias(
             raise
 
     return call
+
+
+def _make_none(spec: NetworkSpec) -> Network:
+    raise NotImplementedError(repr(spec))
 
 
 class KnownContainer(ContainerHandle):
@@ -105,6 +110,8 @@ class KnownContainer(ContainerHandle):
         self.own_image: str | None = None
         #: Keeps it from being removed until it is known whether it is to stay.
         self.hold: Callable[..., object] = lambda *_, **__: None
+        #: Makes a network that whoever asks removes.
+        self.make_network: Callable[[NetworkSpec], Network] = _make_none
         #: The containers that were given to it as what it depends on.
         self.stands_on: list[RunningContainer] = []
         self._log_since: float | None = None

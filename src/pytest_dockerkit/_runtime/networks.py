@@ -51,14 +51,22 @@ class Network(NetworkHandle):
         """Whether containers find each other by name in it."""
         return self.name not in BUILT_IN
 
-    def connect(self, container: RunningContainer, aliases: Sequence[str] = ()) -> None:
+    def connect(
+        self, container: RunningContainer, aliases: Sequence[str] = (), *, address: str | None = None
+    ) -> None:
         """Connect a running container, under its alias and further ones.
+
+        Args:
+            container: which.
+            aliases: further names of it in this network.
+            address: the IPv4 address that it is to have; another where somebody else has it, or where the engine
+                alone deals them.
 
         Raises:
             EngineError: the engine refuses, as for a container on the host network.
         """
         names = list(dict.fromkeys([container.alias, *container.spec.aliases, *aliases]))
-        self._engine.networks.connect(self.name, container.id, names if self.has_names else [])
+        self._engine.networks.connect(self.name, container.id, names if self.has_names else [], address=address)
         self._joined.append(container)
         container.joined(self)
 

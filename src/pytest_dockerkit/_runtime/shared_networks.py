@@ -189,13 +189,15 @@ class SharedNetwork(Network):
         made.records = records
         return made
 
-    def connect(self, container: RunningContainer, aliases: Sequence[str] = ()) -> None:
+    def connect(
+        self, container: RunningContainer, aliases: Sequence[str] = (), *, address: str | None = None
+    ) -> None:
         """Connect a container, unless another worker has."""
         with self.records.lock("introductions"):
             if self.name in container.refresh()["NetworkSettings"]["Networks"]:
                 container.joined(self)
             else:
-                super().connect(container, aliases)
+                super().connect(container, aliases, address=address)
 
 
 class NetworkView(Network):
@@ -213,9 +215,11 @@ class NetworkView(Network):
         """Not in the one that all share."""
         return False
 
-    def connect(self, container: RunningContainer, aliases: Sequence[str] = ()) -> None:
+    def connect(
+        self, container: RunningContainer, aliases: Sequence[str] = (), *, address: str | None = None
+    ) -> None:
         """Connect a container to both."""
-        super().connect(container, aliases)
+        super().connect(container, aliases, address=address)
         if self.names is not None:
             names = list(dict.fromkeys([container.alias, *container.spec.aliases, *aliases]))
             self._engine.networks.connect(self.names.name, container.id, names)

@@ -287,6 +287,7 @@ class Starter:
             networks=list(networks),
             remove=lambda: self._session.remove("container", name),
         )
+        container.make_network = self._session.surroundings.passing
         if spec.secrets:
             from pytest_dockerkit._runtime.cover import Cover
 

@@ -64,6 +64,11 @@ class Surroundings:
         made.append(self._create(name, spec, labels))
         return made[0]
 
+    def passing(self, spec: NetworkSpec) -> Network:
+        """Make a network for a while: whoever asks removes it."""
+        labels = self._session.labels
+        return self._create(self._network_name("passing", labels), spec, labels)
+
     def _network_name(self, alias: str, labels: Mapping[str, str]) -> str:
         # Docker takes the gateway, and with it the published ports, from the network whose name sorts first: a
         # container that joins a later one keeps its ports. Source: moby, libnetwork, endpoint.Less.
