@@ -12,10 +12,11 @@ import pluggy
 import pytest
 from _pytest._code.code import ExceptionChainRepr, ReprEntryNative, ReprFileLocation, ReprTraceback
 
+from pytest_dockerkit._options import option
 from pytest_dockerkit._run import containers_of
 from pytest_dockerkit._runtime.awaited import ENDED
 from pytest_dockerkit._runtime.deaths import look, sentence
-from pytest_dockerkit.errors import DockerkitError, EngineUnavailableError
+from pytest_dockerkit.errors import CapabilityError, DockerkitError
 
 if TYPE_CHECKING:
     from pytest_dockerkit._runtime.deaths import Death
@@ -53,6 +54,11 @@ def without_our_frames(failure: pytest.ExceptionInfo[BaseException]) -> bool:
     return True
 
 
+def may_skip(config: pytest.Config, error: object) -> bool:
+    """Tell whether a test is skipped since what it wants cannot be done here."""
+    return isinstance(error, CapabilityError) and option(config, "missing-capability") == "skip"
+
+
 def tell(item: pytest.Item, error: DockerkitError, report: pytest.TestReport, *, skip: bool) -> None:
     """Show one of our errors by its words alone.
 
@@ -60,10 +66,10 @@ def tell(item: pytest.Item, error: DockerkitError, report: pytest.TestReport, *,
         item: the test.
         error: what happened to it.
         report: pytest's report of it, which is changed.
-        skip: whether a missing engine skips the test.
+        skip: whether it skips the test.
     """
     report.longrepr = str(error)
-    if skip and isinstance(error, EngineUnavailableError):
+    if skip:
         report.outcome = "skipped"
         path, line, _ = item.location
         report.longrepr = (str(item.config.rootpath / path), (line or 0) + 1, error.what)

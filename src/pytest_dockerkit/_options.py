@@ -68,6 +68,12 @@ OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
         ("fail", "skip"),
         "what becomes of tests with containers when no engine answers",
     ),
+    (
+        "missing-capability",
+        "fail",
+        ("fail", "skip"),
+        "what becomes of tests that want what the engine, or the kernel below it, cannot do",
+    ),
 )
 
 

@@ -218,6 +218,7 @@ def _report_ours(item: pytest.Item, call: Any) -> Generator[None, Any, pytest.Te
     session = _run.session_if_any(item.config)
     none_answers = session is not None and session.unreachable is call.excinfo.value
     skip = none_answers and _options.option(item.config, "missing-engine") == "skip"
+    skip = skip or _failures.may_skip(item.config, call.excinfo.value)
     if report.failed and (skip or not theirs):
         _failures.tell(item, call.excinfo.value, report, skip=skip)
     return report

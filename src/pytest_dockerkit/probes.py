@@ -92,6 +92,9 @@ class _Port(OfFields):
     port: int | str
 
     def look(self, container: Any) -> Look:
+        if getattr(container, "is_apart", False):
+            look: Look = container.look_inside(self.port)
+            return look
         seen = ""
         for address, proxied in container.ways_to(self.port):
             outcome = try_port(address, proxied=proxied)

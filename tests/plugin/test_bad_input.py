@@ -724,6 +724,7 @@ def test_no_marker_where_one_is_wanted(suite: Suite, fixture: str) -> None:
 OPTION_ERRORS = {
     "pull": "dockerkit_pull is 'alwys', and has to be one of: missing, always, never, locked",
     "missing_engine": "dockerkit_missing_engine is 'alwys', and has to be one of: fail, skip",
+    "missing_capability": "dockerkit_missing_capability is 'alwys', and has to be one of: fail, skip",
 }
 
 

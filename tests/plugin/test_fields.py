@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import fields
@@ -12,7 +14,7 @@ import docker
 import docker.errors
 import pytest
 
-from pytest_dockerkit import ContainerSpec, HealthCheck, ImageSpec, _run, external, probes
+from pytest_dockerkit import ContainerSpec, HealthCheck, ImageSpec, _run, assert_reachable, external, probes
 from pytest_dockerkit.errors import EngineError, ImageNotFoundError, NotReadyError
 
 if TYPE_CHECKING:
@@ -512,6 +514,21 @@ def test_further_hosts(dockerkit: Kit) -> None:
         lines = [line.split() for line in inside(container, "cat /etc/hosts").splitlines()]
         assert ["10.9.8.7", "db.example"] in lines
         assert ["fd00::1", "six.example"] in lines
+
+
+@covers("host_access")
+@pytest.mark.parametrize("kind", ["isolated", "internal", "bridge", "host"])
+def test_a_server_of_the_test_is_reached(dockerkit: Kit, kind: str) -> None:
+    """Also where there is no way out, and at the gateway alone."""
+    own = dockerkit.network(internal=kind == "internal") if kind in ("isolated", "internal") else None
+    address = "127.0.0.1" if kind == "host" else "0.0.0.0" if own is None else own.gateway or ""
+    with (
+        own if own is not None else contextlib.nullcontext(),
+        socket.create_server((address, 0)) as server,
+        dockerkit.run(IMAGE, command=SLEEP, network=kind if own is None else own, host_access=True) as container,
+    ):
+        assert_reachable(container, "host.docker.internal", server.getsockname()[1])
+        assert "host.docker.internal" in inside(container, "cat /etc/hosts")
 
 
 @covers("init")

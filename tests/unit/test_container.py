@@ -99,6 +99,7 @@ GOOD: list[tuple[str, Any, Any]] = [
         {"a": "10.0.0.1", "b.test": "::1", "me": "host-gateway"},
         {"a": "10.0.0.1", "b.test": "::1", "me": "host-gateway"},
     ),
+    ("host_access", True, True),
     ("labels", {"a": 1, "b": ""}, {"a": "1", "b": ""}),
     ("platform", "linux/arm64", "linux/arm64"),
     ("init", None, None),
@@ -415,6 +416,7 @@ BAD: list[tuple[str, Any, str]] = [
         "labels= holds a label of the plugin's own\n  saw:  pytest.dockerkit.name\n  mend: choose another key",
     ),
     wrong("platform", "", 'platform="linux/amd64"'),
+    wrong("host_access", "yes", "host_access=True or host_access=False"),
     wrong("init", 1, "init=True or init=False"),
     *(
         (

@@ -263,6 +263,7 @@ FIELDS: dict[str, list[Any]] = {
     "network": ["isolated", "internal", "bridge", "host", "none", NetworkSpec(), external("a")],
     "aliases": [(), ["a"], ["a", "b"]],
     "extra_hosts": [{}, {"a": "10.0.0.1"}],
+    "host_access": [False, True],
     "labels": [{}, {"a": "1"}],
     "platform": [None, "linux/amd64"],
     "init": [None, True, False],

@@ -62,6 +62,8 @@ PUBLIC = [
     "UnhealthyError",
     "Volume",
     "VolumeSpec",
+    "assert_reachable",
+    "assert_unreachable",
     "container_fixture",
     "external",
     "image_fixture",

@@ -113,6 +113,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     ),
     "aliases": ([(), ["a"]], []),
     "extra_hosts": ([{}, {"a": "host-gateway"}], []),
+    "host_access": ([False], [True]),
     "labels": ([{}, {"a": "b"}], []),
     "platform": ([None, "linux/amd64"], []),
     "init": ([None, True], []),

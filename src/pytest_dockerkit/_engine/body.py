@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _NS = 1_000_000_000
 
+#: The name that Docker Desktop has for the machine beside its containers.
+HOST_NAME = "host.docker.internal"
+
 
 def container_body(
     spec: ContainerSpec,
@@ -26,6 +29,7 @@ def container_body(
     aliases: Sequence[str],
     volumes: Mapping[str, str],
     start_interval: bool,
+    host_address: str | None = None,
 ) -> dict[str, Any]:
     """Write the body of `POST /containers/create`.
 
@@ -37,6 +41,7 @@ def container_body(
         aliases: its names there; none on Docker's own networks, which have no names.
         volumes: the real names of the volumes that the spec names.
         start_interval: whether the engine knows health checks' start interval.
+        host_address: what `host.docker.internal` stands for in it.
     """
     body: dict[str, Any] = {
         "Image": image_id,
@@ -45,6 +50,9 @@ def container_body(
         "ExposedPorts": {port.key: {} for port in spec.published_ports},
         "HostConfig": _host_config(spec, network, volumes),
     }
+    if host_address is not None:
+        # Behind those of the user: the first one in /etc/hosts counts.
+        body["HostConfig"].setdefault("ExtraHosts", []).append(f"{HOST_NAME}:{host_address}")
     optional = {
         "Cmd": None if spec.command is None else list(spec.command),
         "Entrypoint": None if spec.entrypoint is None else list(spec.entrypoint),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from pytest_dockerkit._engine.network_refusals import explained
 from pytest_dockerkit._engine.removing import cut_off, remove_network, remove_volume
 from pytest_dockerkit._engine.translate import NotOnEngineError, translated
 from pytest_dockerkit._engine.wire import AnswerError, ask, path_of
@@ -26,10 +27,7 @@ _CONNECTED = r"endpoint with name \S+ already exists in network|is already conne
 #: libnetwork/ipamapi, ErrIPAlreadyAllocated; runconfig and daemon, ErrUnsupportedNetworkNoSubnetAndIP.
 _NOT_THAT_ADDRESS = r"address already in use|user specified IP address is supported"
 
-_NO_POOL = (
-    "remove networks that are left over (`docker network prune`), or give the NetworkSpec a subnet= of its own; "
-    "if the driver or the parent interface is named above, this engine or machine does not have it"
-)
+_NO_POOL = "remove networks that are left over (`docker network prune`), or give the NetworkSpec a subnet= of its own"
 
 
 class Networks:
@@ -41,8 +39,13 @@ class Networks:
     def create(self, name: str, spec: NetworkSpec, labels: Mapping[str, str]) -> str:
         """Create a network, and give its id."""
         body = _network_body(name, spec, labels)
-        with translated(f"create the network {name}", _NO_POOL):
-            return str(ask(self._wire, "POST", "/networks/create", body=body)["Id"])
+        try:
+            with translated(f"create the network {name}", _NO_POOL):
+                return str(ask(self._wire, "POST", "/networks/create", body=body)["Id"])
+        except EngineError as failure:
+            if (meant := explained(failure, spec)) is not failure:
+                raise meant from None
+            raise
 
     def inspect(self, network: str) -> Json | None:
         """Say all that the engine knows of it; None if it does not exist."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from pytest_dockerkit._poll import Look
 from pytest_dockerkit._runtime.known import KnownContainer
-from pytest_dockerkit._runtime.listening import listening_addresses
+from pytest_dockerkit._runtime.listening import are_loopback, listening_addresses
 from pytest_dockerkit._spec.ports import LOOPBACK, port_key
 from pytest_dockerkit.errors import PortNotPublishedError
 
@@ -52,8 +53,9 @@ class ContainerAddresses(KnownContainer):
         bound = self._bound(key)
         if bound is not None:
             return bound
-        if self._only_internal and any(each.key == key for each in self.spec.published_ports):
-            # The engine publishes nothing there, but the host itself is in the network.
+        if (self._only_internal or self.is_apart) and any(each.key == key for each in self.spec.published_ports):
+            # The engine publishes nothing there. The host itself is in an internal network; from others it is reached
+            # by whoever is on their wire.
             return self.ip, number
         published = [each.key for each in self.spec.published_ports]
         raise PortNotPublishedError(
@@ -111,9 +113,26 @@ class ContainerAddresses(KnownContainer):
         if address != (self.ip, number):
             yield address, True
 
+    @property
+    def is_apart(self) -> bool:
+        """Whether its networks are on the wire of an interface, where its own host does not reach it.
+
+        Source: Docker's documentation of macvlan and ipvlan: the kernel keeps the parent and its children apart.
+        """
+        return bool(self._networks) and all(each.driver in ("macvlan", "ipvlan") for each in self._networks)
+
     def listens_at(self, port: int) -> list[str]:
         """Say at which addresses a TCP port of it is listened on, by its own kernel; nothing if that is not known."""
         return listening_addresses(self._engine.containers, self.id, port)
+
+    def look_inside(self, port: int | str) -> Look:
+        """Ask its own kernel whether a port of it is open to others, where nobody here reaches it."""
+        number, _, protocol = port_key(port).partition("/")
+        addresses = self.listens_at(int(number)) if protocol == "tcp" else []
+        is_open = bool(addresses) and not are_loopback(addresses)
+        return Look(
+            is_open, f"in the container, port {number} is listened on at {', '.join(addresses) or 'no address'}"
+        )
 
     @property
     def _only_internal(self) -> bool:

@@ -46,6 +46,19 @@ class Network(NetworkHandle):
         pools = self._facts["IPAM"].get("Config") or []
         return pools[0]["Subnet"] if pools else None
 
+    @cached_property
+    def gateway(self) -> str | None:
+        """The host's own address in a bridge network, at which servers of this machine are reached from it alone."""
+        pools = self._facts["IPAM"].get("Config") or []
+        if self.driver != "bridge" or not pools:
+            return None
+        if said := pools[0].get("Gateway"):
+            return str(said).partition("/")[0]
+        import ipaddress
+
+        # Engines before 28 do not say which one they took where only the subnet was chosen: it is the first.
+        return str(next(ipaddress.ip_network(pools[0]["Subnet"]).hosts()))
+
     @property
     def has_names(self) -> bool:
         """Whether containers find each other by name in it."""

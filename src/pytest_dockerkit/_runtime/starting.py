@@ -11,6 +11,7 @@ from pytest_dockerkit._names import NAME_LABEL, object_name
 from pytest_dockerkit._poll import retried
 from pytest_dockerkit._runtime import deaths
 from pytest_dockerkit._runtime.handles import RunningContainer
+from pytest_dockerkit._runtime.host_access import host_address
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.scope import ONCE, RUN
 from pytest_dockerkit._runtime.surroundings import introduce
@@ -250,6 +251,7 @@ class Starter:
             aliases=names if networks[0].has_names else [],
             volumes=volumes,
             start_interval=engine.facts.start_interval,
+            host_address=host_address(spec, networks, engine.facts) if spec.host_access else None,
         )
         if secrets is not None:
             secrets.mount(body, labels)

@@ -85,6 +85,8 @@ class ContainerSpec:
             "none", a `NetworkSpec`, a network, its fixture, `external("name")`, or a list of these.
         aliases: further names in its networks.
         extra_hosts: `{"name": "address"}` for its /etc/hosts.
+        host_access: whether it reaches servers of this machine, such as one of the test itself, as
+            `host.docker.internal`. They have to listen at the network's gateway, or at 0.0.0.0.
         labels: labels beside the plugin's own.
         platform: such as "linux/arm64".
         init: a small init as PID 1, that reaps zombies and passes signals on.
@@ -131,6 +133,7 @@ class ContainerSpec:
     network: str | NetworkSpec | External | NetworkHandle | FixtureRef | Sequence[Any] = ISOLATED
     aliases: Sequence[str] = ()
     extra_hosts: Mapping[str, str] = Empty
+    host_access: bool = False
     labels: Mapping[str, str] = Empty
     platform: str | None = None
     init: bool | None = None
@@ -166,6 +169,12 @@ class ContainerSpec:
                 "a container without a network publishes no ports",
                 saw=f"network='none' with ports={list(self.ports)}",
                 mend='drop ports=, or network="isolated"',
+            )
+        if self.host_access and "none" in self.networks:
+            raise SpecError(
+                "a container without a network reaches no host",
+                saw="network='none' with host_access=True",
+                mend='drop host_access=, or network="internal", which has no other way out',
             )
         targets = [each.key for each in self.published_ports]
         if doubled := next((each for each in targets if targets.count(each) > 1), None):

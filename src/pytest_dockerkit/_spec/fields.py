@@ -295,6 +295,7 @@ CHECKS = {
     "network": _networks,
     "aliases": _aliases,
     "extra_hosts": _hosts,
+    "host_access": checks.flag,
     "labels": _labels,
     "platform": _platform,
     "init": checks.flag,

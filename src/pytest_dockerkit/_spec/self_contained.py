@@ -201,6 +201,8 @@ FIELDS: FrozenMapping[str, _Check | None] = FrozenMapping(
         "network": lambda spec: all(_is_own_network(each) for each in spec.networks),
         "aliases": None,
         "extra_hosts": None,
+        # What it reaches may be what the test starts.
+        "host_access": lambda spec: not spec.host_access,
         "labels": None,
         "platform": None,
         "init": None,
