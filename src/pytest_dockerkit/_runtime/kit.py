@@ -85,12 +85,12 @@ class Kit:
         """
         return self._session.engine.facts
 
-    def run(self, spec: ContainerSpec | ImageRequest, **fields: Any) -> RunningContainer:
+    def run(self, spec: ContainerSpec | ImageRequest | None = None, **fields: Any) -> RunningContainer:
         """Start a container, and wait until it is ready.
 
         Args:
             spec: what is wanted: a spec, or an image with the spec's fields as keywords.
-            **fields: fields of `ContainerSpec`.
+            **fields: fields of `ContainerSpec`; `image=` is one of them.
 
         Raises:
             DockerkitError: it cannot be had, or never became ready.
@@ -98,8 +98,12 @@ class Kit:
         base = _caller()
         if isinstance(spec, ContainerSpec):
             wanted = make_spec({**_given(spec), **fields}) if fields else spec
+        elif spec is not None and "image" in fields:
+            raise SpecError(
+                "the image is given twice", saw=f"{spec!r} and image={fields['image']!r}", mend="give it once"
+            )
         else:
-            wanted = make_spec({**fields, "image": spec})
+            wanted = make_spec(fields if spec is None else {**fields, "image": spec})
         test, peers, mine = self._current_test()
         alive = [each.alias for each in peers if not each.removed]
         alias = wanted.name or _free_alias(wanted, alive)

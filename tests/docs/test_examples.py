@@ -1,4 +1,4 @@
-"""The example passes by itself, and the README shows what it prints."""
+"""The examples pass by themselves, and the README shows what it prints."""
 
 from __future__ import annotations
 
@@ -30,6 +30,20 @@ def test_the_shop_passes_and_the_readme_shows_it(pytester: pytest.Pytester, monk
     assert summary is not None
     assert summary[1] in shown
     assert list((pytester.path / "state/pytest-dockerkit/runs").iterdir()) == []
+
+
+def test_each_network_is_shown(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a machine lacks is skipped there, and told."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "state"))
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.chdir(ROOT)
+    options = ("-p", "no:cacheprovider", "-c", "examples/networks/pytest.ini", "examples/networks")
+    result = pytester.run(sys.executable, "-B", "-m", "pytest", *options)
+    outcomes = result.parseoutcomes()
+    assert (result.ret, outcomes["passed"] + outcomes.get("skipped", 0)) == (0, 11), result.stdout.str()
+    assert outcomes["passed"] >= 8
+    skips = [line for line in result.outlines if line.startswith("SKIPPED")]
+    assert all(re.search("the kernel of the engine's machine has no|need a swarm", line) for line in skips)
 
 
 def _images(text: str) -> list[str]:
