@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.connect import connect
 from pytest_dockerkit._engine.containers import Containers
+from pytest_dockerkit._engine.home import home_of
 from pytest_dockerkit._engine.images import Images
 from pytest_dockerkit._engine.networks import Networks, Volumes
 from pytest_dockerkit._engine.removing import remove
@@ -30,6 +31,7 @@ class Daemon:
 
     Attributes:
         facts: what the engine says of itself.
+        home: the container that this process runs in, where it is one of the same engine.
     """
 
     def __init__(self, host: str | None = None, context: str | None = None, builder: str = "auto") -> None:
@@ -46,7 +48,8 @@ class Daemon:
         self._wire, self._client, self.facts, self._variables = connect(host, context)
         self.images = Images(self._wire, self._client)
         self.containers = Containers(self._wire, self._client)
-        self.networks = Networks(self._wire)
+        self.home = home_of(self.containers, self.facts)
+        self.networks = Networks(self._wire, self.home)
         self.volumes = Volumes(self._wire)
         self._builder = builder
         self._ladder: Ladder | None = None

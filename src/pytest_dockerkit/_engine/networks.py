@@ -14,11 +14,15 @@ from pytest_dockerkit.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pytest_dockerkit._engine.home import Home
     from pytest_dockerkit._engine.wire import Wire
     from pytest_dockerkit._spec.mounts import VolumeSpec
     from pytest_dockerkit._spec.network import NetworkSpec
 
 Json = dict[str, Any]
+
+#: Drivers whose containers are machines on the wire of an interface.
+_ON_A_WIRE = ("macvlan", "ipvlan")
 
 #: How engines say that a container is in a network already: Docker (403; seen: 20.10.24), Podman.
 _CONNECTED = r"endpoint with name \S+ already exists in network|is already connected to network"
@@ -33,11 +37,18 @@ _NO_POOL = "remove networks that are left over (`docker network prune`), or give
 class Networks:
     """Verbs on networks; each takes a name or an id."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, home: Home | None = None) -> None:
         self._wire = wire
+        self._home = home
 
     def create(self, name: str, spec: NetworkSpec, labels: Mapping[str, str]) -> str:
-        """Create a network, and give its id."""
+        """Create a network, and give its id; the container that this process runs in joins it."""
+        created = self._create(name, spec, labels)
+        if self._home is not None and spec.driver not in _ON_A_WIRE:
+            self.connect(name, self._home.id, [])
+        return created
+
+    def _create(self, name: str, spec: NetworkSpec, labels: Mapping[str, str]) -> str:
         body = _network_body(name, spec, labels)
         try:
             with translated(f"create the network {name}", _NO_POOL):

@@ -24,6 +24,8 @@ class ContainerAddresses(KnownContainer):
     @property
     def host(self) -> str:
         """The address that its published ports are reached at."""
+        if self._engine.home is not None:
+            return self._beside_us or self._engine.home.gateway or LOOPBACK
         return LOOPBACK if self._engine.facts.local else urlsplit(self._engine.facts.host).hostname or LOOPBACK
 
     @property
@@ -50,10 +52,13 @@ class ContainerAddresses(KnownContainer):
         number = int(key.partition("/")[0])
         if self._on_host:
             return self.host, number
+        declared = any(each.key == key for each in self.spec.published_ports)
+        if declared and (beside := self._beside_us):
+            return beside, number
         bound = self._bound(key)
         if bound is not None:
             return bound
-        if (self._only_internal or self.is_apart) and any(each.key == key for each in self.spec.published_ports):
+        if declared and (self._only_internal or self.is_apart):
             # The engine publishes nothing there. The host itself is in an internal network; from others it is reached
             # by whoever is on their wire.
             return self.ip, number
@@ -106,11 +111,11 @@ class ContainerAddresses(KnownContainer):
     def ways_to(self, port: int | str) -> Iterator[tuple[tuple[str, int], bool]]:
         """Give the addresses of a port, best first, and whether a proxy may answer there for it."""
         number = int(port_key(port).partition("/")[0])
-        direct = bool(self.ip) and self._engine.facts.local
+        direct = self._beside_us if self._engine.home is not None else self.ip if self._engine.facts.local else None
         if direct:
-            yield (self.ip, number), False
+            yield (direct, number), False
         address = self.address(port)
-        if address != (self.ip, number):
+        if address != (direct, number):
             yield address, True
 
     @property
@@ -135,6 +140,16 @@ class ContainerAddresses(KnownContainer):
         )
 
     @property
+    def _beside_us(self) -> str | None:
+        """Its address in a network that the container of the tests is in as well; None where these run in none."""
+        home = self._engine.home
+        if home is None:
+            return None
+        endpoints = self.seen["NetworkSettings"]["Networks"]
+        found = (str(each.get("IPAddress") or "") for name, each in endpoints.items() if home.address_in(name))
+        return next(filter(None, found), None)
+
+    @property
     def _only_internal(self) -> bool:
         return bool(self._networks) and all(network.internal for network in self._networks)
 
@@ -145,7 +160,8 @@ class ContainerAddresses(KnownContainer):
     def _bound(self, key: str) -> tuple[str, int] | None:
         for binding in self.seen["NetworkSettings"]["Ports"].get(key) or ():
             address = binding["HostIp"]
-            if address in _LOOPBACKS and not self._engine.facts.local and self.host not in _LOOPBACKS:
+            elsewhere = self._engine.home is not None or not self._engine.facts.local
+            if address in _LOOPBACKS and elsewhere and self.host not in _LOOPBACKS:
                 number = key if not key.endswith("/tcp") else key.removesuffix("/tcp")
                 raise PortNotPublishedError(
                     f"port {key} of container {self.alias!r} is published on the engine's own machine alone",

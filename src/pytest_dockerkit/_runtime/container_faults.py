@@ -121,7 +121,7 @@ class ContainerFaults(KnownContainer):
     @contextmanager
     def _moved_beside(self, network: Network, without: Collection[str]) -> Iterator[None]:
         """Take it out of a network for the block, and let it meet there whoever is not to be without it."""
-        members = [each for each in network.inspect().get("Containers") or {} if each not in {self.id, *without}]
+        members = [each for each in network.guests_in(network.inspect()) if each not in {self.id, *without}]
         names = _names_in(self.refresh(), network)
         beside = self.make_network(NetworkSpec(internal=network.internal)) if members else None
         try:

@@ -9,9 +9,9 @@ from pytest_dockerkit._spec.ports import LOOPBACK
 from pytest_dockerkit.errors import CapabilityError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
-    from pytest_dockerkit._engine.base import EngineFacts
+    from pytest_dockerkit._engine.daemon import Daemon
     from pytest_dockerkit._runtime.networks import Network
     from pytest_dockerkit._spec.container import ContainerSpec
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _ENGINES_OWN = "host-gateway"
 
 
-def host_address(spec: ContainerSpec, networks: Iterable[Network], facts: EngineFacts) -> str:
+def host_address(spec: ContainerSpec, networks: Sequence[Network], engine: Daemon) -> str:
     """Say where a container reaches servers of this machine.
 
     In a network whose gateway is this machine that is the gateway: it is also reached where there is no way out, and
@@ -29,12 +29,16 @@ def host_address(spec: ContainerSpec, networks: Iterable[Network], facts: Engine
     Raises:
         CapabilityError: the engine is on another machine.
     """
-    if not facts.local:
+    if not engine.facts.local:
         raise CapabilityError(
             "host_access= needs an engine on this machine",
-            saw=f"the engine is at {facts.host}",
+            saw=f"the engine is at {engine.facts.host}",
             mend="hand the container an address of this machine that it reaches from there, in env= or extra_hosts=",
         )
+    if engine.home is not None:
+        # The test is in a container as well, in the same networks.
+        beside = (engine.home.address_in(each.name) for each in networks)
+        return next(filter(None, beside), _ENGINES_OWN)
     if "host" in spec.networks:
         return LOOPBACK
     return next(

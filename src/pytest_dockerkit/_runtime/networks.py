@@ -88,6 +88,11 @@ class Network(NetworkHandle):
         self._engine.networks.disconnect(self.name, container.id)
         container.left(self)
 
+    def guests_in(self, facts: dict[str, Any]) -> list[str]:
+        """Give the ids of the containers in it, but for the one that the tests themselves run in."""
+        home = self._engine.home
+        return [each for each in facts.get("Containers") or {} if home is None or each != home.id]
+
     def inspect(self) -> dict[str, Any]:
         """Give all that the engine knows of it now; empty if it is gone."""
         return self._engine.networks.inspect(self.name) or {}

@@ -251,7 +251,7 @@ class Starter:
             aliases=names if networks[0].has_names else [],
             volumes=volumes,
             start_interval=engine.facts.start_interval,
-            host_address=host_address(spec, networks, engine.facts) if spec.host_access else None,
+            host_address=host_address(spec, networks, engine) if spec.host_access else None,
         )
         if secrets is not None:
             secrets.mount(body, labels)
