@@ -31,8 +31,8 @@ check: .venv/.check  ## lint, types, layers, docs
 bench: .venv/bench/.ready engine  ## measure, beside other plugins and the bare engine; shorter with ARGS=--quick
 	.venv/bench/bin/python benchmarks/run.py $(ARGS)
 
-load: .venv/bench/.ready engine  ## what becomes of 1,000 containers and of 64 at once; a tenth with ARGS='--scale 0.1'
-	.venv/bench/bin/python benchmarks/load.py $(ARGS)
+load: .venv/.test engine  ## what becomes of 1,000 containers and of 64 at once; a tenth with ARGS='--scale 0.1'
+	$(BIN)/python benchmarks/load.py $(ARGS)
 
 docs: .venv/.check  ## the documentation, served on this machine
 	$(BIN)/mkdocs serve

@@ -135,7 +135,7 @@ def begun(root: Path, source: str, *options: str) -> subprocess.Popen[str]:
     root.mkdir(parents=True)
     (root / "conftest.py").write_text(textwrap.dedent(CONFTEST))
     (root / "test_load.py").write_text(textwrap.dedent(source))
-    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *options]
     environment = {**os.environ, "XDG_CACHE_HOME": str(root.parent / "state"), "PYTHONDONTWRITEBYTECODE": ""}
     return subprocess.Popen(argv, cwd=root, env=environment, text=True, stdout=subprocess.PIPE)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import pytest
 
-from pytest_dockerkit import assert_reachable, assert_unreachable, probes
+from pytest_dockerkit import assert_reachable, assert_unreachable, external, probes
 from pytest_dockerkit.errors import ContainerError, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import docker
 
     from pytest_dockerkit import Kit, Network, RunningContainer
     from pytest_dockerkit._engine.daemon import Daemon
@@ -94,6 +97,29 @@ def test_one_is_kept_apart_from_several_and_from_all(three: tuple[Network, dict[
     a.start()
     assert place(a) == before
     assert_reachable(b, a)
+
+
+def test_an_address_that_it_cannot_have_again_is_another_one(
+    three: tuple[Network, dict[str, RunningContainer]], dockerkit: Kit, docker_client: docker.DockerClient
+) -> None:
+    """Where somebody else has it, and in networks whose addresses the engine alone deals."""
+    network, nodes = three
+    a, b, c = nodes.values()
+    lost = a.ip
+    network.disconnect(b)
+    with a.disconnect():
+        network.connect(b, address=lost)
+    assert b.ip == lost
+    assert a.ip not in ("", lost)
+    assert_reachable(c, a)
+    there = docker_client.networks.create(f"theirs-{uuid.uuid4().hex}")
+    try:
+        with dockerkit.run(IMAGE, command=["sleep", "1000"], network=external(there.name)) as box:
+            with box.disconnect():
+                assert box.networks == ()
+            assert box.ip
+    finally:
+        there.remove()
 
 
 def test_what_makes_no_sense_is_refused(dockerkit: Kit) -> None:
