@@ -75,6 +75,7 @@ def replace(item: pytest.Item, gone: Sequence[RunningContainer]) -> None:
     """Make room for what comes in the place of dead containers."""
     session = session_of(item.config)
     for container in gone:
+        session.keeper.keep_crashed(container)
         session.starter.bury(container)
     # It may have been made for those that are gone.
     session.ahead.drop_all()

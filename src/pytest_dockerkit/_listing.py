@@ -148,7 +148,7 @@ def _grouped(
         if directory is None and each.name not in ours and owner != each.labels.get(OWNER_LABEL):
             others.append(each)
             continue
-        if directory is not None:
+        if directory is not None and each.name not in looked_at:
             where = str(kept.about(directory).get("project", ""))
             group = groups.setdefault(("", project), Group(FOR_REUSE, project=where))
         elif each.name in looked_at:

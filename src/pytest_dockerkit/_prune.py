@@ -166,13 +166,16 @@ def _kept(session: Session, held: ExitStack, until: float) -> Iterator[Found]:
         until: what was used since that time stays.
     """
     by_project: dict[str, list[Labelled]] = {}
+    for_a_look = {each.name for each in keepsakes.kept_things(session.settings.state_dir)}
     for each in session.engine.labelled(KEPT_LABEL):
-        by_project.setdefault(each.labels.get(KEPT_LABEL, ""), []).append(each)
+        if each.name not in for_a_look:
+            by_project.setdefault(each.labels.get(KEPT_LABEL, ""), []).append(each)
     for name, there in by_project.items():
         # What others keep on the same engine is theirs.
         if (directory := kept.directory_of(session.settings, name)) is not None:
             is_unused = held.enter_context(kept.unused(directory))
-            yield from _of_project(directory, there, until, is_unused=is_unused)
+            looked_at = kept_records.looked_at(session.settings.state_dir, until)
+            yield from _of_project(directory, there, looked_at, until, is_unused=is_unused)
 
 
 def _for_a_look(session: Session, until: float) -> Iterator[Found]:
@@ -192,7 +195,14 @@ def _for_a_look(session: Session, until: float) -> Iterator[Found]:
             )
 
 
-def _of_project(directory: Path, there: Sequence[Labelled], until: float, *, is_unused: bool) -> Iterator[Found]:
+def _of_project(
+    directory: Path,
+    there: Sequence[Labelled],
+    looked_at: Sequence[kept_records.Thing],
+    until: float,
+    *,
+    is_unused: bool,
+) -> Iterator[Found]:
     project = str(kept.about(directory).get("project", "?"))
     recorded = {each.name: each for each in kept_records.things(directory)}
     created = {each.name: each.created_at or 0.0 for each in there}
@@ -202,7 +212,7 @@ def _of_project(directory: Path, there: Sequence[Labelled], until: float, *, is_
     # What is not recorded was made by a run that was killed before it could.
     known = {each.name: kept_records.Thing(each.kind, each.name, created[each.name]) for each in there} | recorded
     used = kept_records.last_used(known.values())
-    outdated = {each.name for each in kept_records.outdated(known.values(), until)}
+    outdated = {each.name for each in kept_records.outdated([*known.values(), *looked_at], until)}
     for each in there:
         yield Found(
             Entry(each.kind, each.name),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._runtime import clearing, ledger
 from pytest_dockerkit._runtime.handover import NotHandedOverError
+from pytest_dockerkit._runtime.keeper import STAYS
 from pytest_dockerkit._units import show_bytes
 from pytest_dockerkit.errors import DockerkitError
 
@@ -112,7 +113,10 @@ def _images(lines: list[dict[str, Any]]) -> list[str]:
 def _kept_for_a_look(session: Session, lines: list[dict[str, Any]]) -> list[str]:
     """Write the commands to look into what stays, and to remove it; what the next run would meet is stopped."""
     kept = {(line["kind"], line["name"]): line for line in lines if line["do"] == "keep"}
-    if not kept:
+    containers = {name: line for (kind, name), line in kept.items() if kind == "container"}
+    notes = [line for line in lines if line["do"] == "note" and line["what"] == STAYS]
+    taken = {line["name"]: line for line in notes if line["name"] not in containers}
+    if not kept and not taken:
         return []
     import shlex
 
@@ -120,21 +124,34 @@ def _kept_for_a_look(session: Session, lines: list[dict[str, Any]]) -> list[str]
 
     host, context = session.settings.host, session.settings.context
     docker = "docker" + (f" -H {shlex.quote(host)}" if host else f" -c {shlex.quote(context)}" if context else "")
+    shown: list[str] = []
+    if kept:
+        shown += ["", "kept for you to look at, until `dockerkit prune` or for a day:"]
+        shown += _ways_in(session, containers, docker)
+        shown += ["  to remove all of it: dockerkit prune, or", f"    {keepsakes.removal([*kept], docker)}"]
+    if ways := _ways_in(session, taken, docker):
+        shown += ["", "kept for the next run, which takes it as it is:", *ways]
+    return shown
+
+
+def _ways_in(session: Session, containers: dict[str, dict[str, Any]], docker: str) -> list[str]:
+    """Write what containers that stay are, and the commands to look into them."""
+    from pytest_dockerkit._runtime import keepsakes
+
     said: dict[str, str] = {}
-    for (kind, name), line in kept.items():
-        if kind == "container":
-            with contextlib.suppress(DockerkitError):
-                if line.get("stops"):
-                    session.engine.containers.stop(name, 1)
-                state = session.engine.containers.inspect(name)["State"]
-                said[name] = state["Status"] if state["Running"] else f"{state['Status']} ({state['ExitCode']})"
+    for name, line in containers.items():
+        with contextlib.suppress(DockerkitError):
+            if line.get("stops"):
+                session.engine.containers.stop(name, 1)
+            state = session.engine.containers.inspect(name)["State"]
+            said[name] = state["Status"] if state["Running"] else f"{state['Status']} ({state['ExitCode']})"
     running = {name for name, state in said.items() if state == "running"}
-    shown = ["", "kept for you to look at, until `dockerkit prune` or for a day:"]
+    shown: list[str] = []
     for name, each in keepsakes.commands([*said], running, docker).items():
-        line = kept["container", name]
+        line = containers[name]
         shown.append(f"  {line['alias']} ({line['image']}), {said[name]}, of {line['test']}")
         shown += [f"    {command}" for command in each]
-    return [*shown, "  to remove all of it: dockerkit prune, or", f"    {keepsakes.removal([*kept], docker)}"]
+    return shown
 
 
 def _told(lines: list[dict[str, Any]]) -> str:

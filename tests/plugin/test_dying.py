@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_dockerkit import ContainerSpec, probes
 from pytest_dockerkit.errors import ContainerExitedError
+from tests.plugin.test_shared_workers import STAYS, run
 
 if TYPE_CHECKING:
     from pytest_dockerkit import Kit, RunningContainer
@@ -130,3 +132,122 @@ def test_has_another(hidden):
     assert "FAILED test_inner.py::test_dies - container db (busybox:stable) died" in outcome.text
     ending = "died during test_inner.py::test_dies: exit code 3; the tests after it got another\n"
     assert f"container db (busybox:stable) {ending}" in outcome.text
+
+
+def test_a_death_that_two_workers_see_is_told_by_both_and_mended_once(suite: Suite) -> None:
+    """Also where one still has the old one while the other removes it, and when the other has the next already."""
+    done = run(
+        suite,
+        """
+import subprocess
+
+def crash(container):
+    subprocess.run(["docker", "kill", container.id], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["docker", "wait", container.id], check=True, stdout=subprocess.DEVNULL)
+
+@pytest.mark.xdist_group("a")
+def test_a1(db, both):
+    both("first")
+    crash(db)
+    raise ConnectionRefusedError("nobody listens")
+
+@pytest.mark.xdist_group("b")
+def test_b1(db, both):
+    both("first")
+    hear("removed")
+
+@pytest.mark.xdist_group("a")
+def test_a2(schema, db, both, seen):
+    both("second")
+    seen("second", schema, db.id)
+    crash(db)
+    raise ConnectionRefusedError("nobody listens")
+
+@pytest.mark.xdist_group("b")
+def test_b2(schema, db, both, seen):
+    both("second")
+    seen("second", schema, db.id)
+    hear("replaced")
+
+@pytest.mark.xdist_group("a")
+def test_a3(schema, db, both, seen):
+    tell("replaced")
+    both("third")
+    seen("third", schema, db.id)
+
+@pytest.mark.xdist_group("b")
+def test_b3(schema, db, both, seen):
+    both("third")
+    seen("third", schema, db.id)
+""",
+        "-n2",
+        "--dist=loadgroup",
+        conftest=f"""
+from pytest_dockerkit._runtime.records import Records
+
+mark = Records.mark
+
+def late(records, name, text=""):
+    '''The engine has removed it, and the other worker's test ends before that is written down.'''
+    if name.startswith("gone-") and not (HERE / "over").exists():
+        tell("removed")
+        hear("over")
+    mark(records, name, text)
+
+Records.mark = late
+
+def pytest_runtest_logreport(report):
+    if report.when == "call" and "test_b1" in report.nodeid:
+        tell("over")
+
+db = container_fixture({STAYS}, scope="session")
+
+@pytest.fixture(scope="session")
+def schema(db):
+    db.exec(["touch", "/schema"], check=True)
+    return db.id
+""",
+    )
+    done.outcome.ended(passed=2, failed=4)
+    died = "container db (busybox:stable) died during this test: exit code 137, ended by SIGKILL\n"
+    assert done.outcome.text.count(died) == 4, done.outcome.text
+    assert done.outcome.text.count(f"{died}  saw:  the test itself has passed\n") == 2
+    assert len(set(done.seen)) == len(done.seen) / 2 == 2
+    assert {each[1] for each in done.seen} == {each[2] for each in done.seen}
+    assert done.made == {"container": 3, "network": 1}
+    assert done.outcome.text.count("; the tests after it got another\n") == 2
+
+
+def test_a_container_that_the_kernel_kills_for_its_memory_dies_of_that(suite: Suite) -> None:
+    """By the kernel's own hand; engines on cgroup v1 miss some of its kills, and then it is told as most likely."""
+    outcome = suite.run(
+        _SERVICE
+        + """
+# Four times as much as it may have; where nobody counts, it ends with that.
+EATS = "trap 'exec dd if=/dev/zero of=/dev/null bs=64M count=1' USR1; echo up; while true; do sleep 0.05; done"
+greedy = container_fixture("busybox:stable", command=["sh", "-c", EATS], memory="16m", network="none",
+                           wait=probes.log("up"))
+
+def eat(container):
+    crash(container)
+    told = ["docker", "inspect", "-f", "{{.State.ExitCode}}", container.id]
+    if subprocess.run(told, check=True, capture_output=True, text=True).stdout != "137\\n":
+        pytest.skip("not held to its cap")
+
+def test_refused(greedy):
+    eat(greedy)
+    raise ConnectionRefusedError("nobody listens")
+
+def test_passes_though(greedy):
+    eat(greedy)
+""",
+    )
+    if outcome.result.parseoutcomes().get("skipped"):
+        pytest.skip("the kernel lets a container have more memory than its cap")
+    outcome.ended(failed=2)
+    head = re.escape("container greedy (busybox:stable) died during this test: exit code 137, ")
+    cause = r"(most likely )?killed by the kernel: out of memory \(cap 16 MiB\)\n"
+    log = re.escape("  last lines of its log (greedy):\n    up\n")
+    saw = r"  saw:  the test itself has passed\n  mend: raise memory=, or make it use less; .*\n"
+    assert re.search(f"{head}{cause}{log}\nThe test's own error:\n", outcome.text), outcome.text
+    assert re.search(f"{head}{cause}{saw}{log}", outcome.text), outcome.text

@@ -123,9 +123,7 @@ def look(container: RunningContainer, test: str, *, before: bool = False) -> Dea
 
 def _look(container: RunningContainer, test: str, *, before: bool) -> Death | None:
     if container.removed or getattr(container.spec.wait, "allows_exit", False):
-        # Another worker may have seen its end, and removed it.
-        told = container.death_elsewhere()
-        return None if told is None else told._replace(test=test, before=before)
+        return _seen_elsewhere(container, test, before=before)
     try:
         state = container.state()
         if state["Status"] not in ENDED:
@@ -139,10 +137,16 @@ def _look(container: RunningContainer, test: str, *, before: bool) -> Death | No
         crash = state["ExitCode"] != 0
         return Death(cause_of(state, cap_bytes), last_log(container), test, before, crash, oom)
     except ContainerRemovedError:
-        return Death(REMOVED, "", test, before)
+        return _seen_elsewhere(container, test, before=before) or Death(REMOVED, "", test, before)
     except DockerkitError:
         # The engine's trouble is not the container's.
         return None
+
+
+def _seen_elsewhere(container: RunningContainer, test: str, *, before: bool) -> Death | None:
+    """Give what another worker has seen of its end, before it has removed it; None if none has."""
+    told = container.death_elsewhere()
+    return None if told is None else told._replace(test=test, before=before)
 
 
 def written_death(death: Death | None) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pytest_dockerkit._names import KEPT_LABEL
+from pytest_dockerkit._names import KEPT_LABEL, secrets_volume
 from pytest_dockerkit._runtime import keepsakes
 from pytest_dockerkit._runtime.keepsakes import Keepsake
 from pytest_dockerkit._runtime.ledger import Entry
@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_dockerkit._runtime.handles import RunningContainer
+    from pytest_dockerkit._runtime.networks import Network
     from pytest_dockerkit._runtime.session import Session
 
 #: How long a container has to stop that stays, and that tests to come must not meet, in seconds.
 _STOP_S = 1.0
+
+#: Noted of a container that a failed test has used, and that the next run takes again.
+STAYS = "stays"
 
 
 class Keeper:
@@ -80,6 +84,17 @@ class Keeper:
                 del self._unwanted[entry]
                 self._session.remove(entry.kind, entry.name)
 
+    def keep_crashed(self, container: RunningContainer) -> None:
+        """Let a shared container stay that has crashed before a test: one of another worker's may fail of it.
+
+        To be called before it makes room for the next one. That the other test expects it is not known yet.
+        """
+        death, shared = container.known_death, self._session.shared
+        if not self.is_wanted or shared is None or shared.known_key(container) is None or container.removed:
+            return
+        if death is not None and death.is_crash and death.before:
+            self._keep(container, death.test)
+
     def holds(self, kind: str, name: str) -> bool:
         """Tell whether something is not to be removed, since it stays, or may."""
         return Entry(kind, name) in self._held
@@ -123,14 +138,17 @@ class Keeper:
 
     def _keep(self, container: RunningContainer, test: str) -> None:
         session = self._session
-        if KEPT_LABEL in container.labels:
-            # It stays for the next run.
+        called = {"alias": container.alias, "image": container.image.title}
+        stays_for_next_run = KEPT_LABEL in container.labels
+        if stays_for_next_run and not container.removed and not _is_lost(container):
+            session.ledger.note(STAYS, container.name, test=test, **called)
             return
         directory = session.settings.directory(*keepsakes.PLACE)
+        stay = _for_next_run(session)
         for kind, name in self._hold(container):
             if session.ledger.is_kept(kind, name):
                 continue
-            shown = {"alias": container.alias, "image": container.image.title} if kind == "container" else {}
+            shown = called if kind == "container" else {}
             thing = Keepsake(
                 kind,
                 name,
@@ -140,11 +158,17 @@ class Keeper:
                 shown.get("alias", ""),
                 shown.get("image", ""),
                 time.time(),
+                [each for each in _stood_on(container) if each in stay] if kind == "container" else [],
             )
             # First: it must not be known to nobody.
             keepsakes.record(directory, thing)
             stops = has_own_port(container) if kind == "container" else None
             session.ledger.keep(kind, name, test=test, stops=stops, **shown)
+        if stays_for_next_run and not container.removed:
+            # No run is to take it again, nor to remove it since it cannot.
+            for tell in container.on_buried:
+                tell()
+            container.remove()
 
     @cached_property
     def engine(self) -> str:
@@ -159,14 +183,41 @@ def has_own_port(container: RunningContainer) -> bool:
     return any(each.host_port is not None for each in container.spec.published_ports)
 
 
+def _is_lost(container: RunningContainer) -> bool:
+    """Tell whether no later test takes a container as it is."""
+    death = container.known_death
+    return container.left_stopped or (death is not None and death.is_crash)
+
+
 def _needed(session: Session, container: RunningContainer) -> list[Entry]:
-    """Give a container and what it cannot be started again without, as far as the run has made it."""
-    networks = [each for network in container.networks for each in (network, network.names) if each is not None]
-    mounts = container.seen.get("Mounts") or ()
+    """Give a container and what it cannot be started again without, as far as that goes with the run."""
+    networks = [each.name for each in _networks(container) if each.is_ours]
     entries = [
         Entry("container", container.name),
-        *(Entry("network", each.name) for each in networks if each.is_ours),
-        *(Entry("volume", each["Name"]) for each in mounts if each.get("Type") == "volume"),
+        *(Entry("network", each) for each in networks),
+        *(Entry("volume", each) for each in _volumes(container)),
         *(Entry("image", each) for each in [container.own_image] if each is not None),
     ]
-    return [entry for entry in entries if session.ledger.is_open(entry.kind, entry.name)]
+    stay = _for_next_run(session) - {container.name, secrets_volume(container.name)}
+    return [each for each in entries if session.ledger.is_open(each.kind, each.name) and each.name not in stay]
+
+
+def _stood_on(container: RunningContainer) -> list[str]:
+    return [*(each.name for each in _networks(container)), *_volumes(container)]
+
+
+def _networks(container: RunningContainer) -> list[Network]:
+    return [each for network in container.networks for each in (network, network.names) if each is not None]
+
+
+def _volumes(container: RunningContainer) -> list[str]:
+    return [each["Name"] for each in container.seen.get("Mounts") or () if each.get("Type") == "volume"]
+
+
+def _for_next_run(session: Session) -> set[str]:
+    """Give the names of what stays for the next run of the project."""
+    if session.shared is None or session.shared.kept is None:
+        return set()
+    from pytest_dockerkit._runtime.shared import names_recorded
+
+    return names_recorded(session.shared.kept)

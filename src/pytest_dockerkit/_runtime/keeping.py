@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._names import KEPT_LABEL, RUN_LABEL, secrets_volume
-from pytest_dockerkit._runtime import kept_records
+from pytest_dockerkit._runtime import keepsakes, kept_records
 from pytest_dockerkit._runtime.removals import undo
 from pytest_dockerkit.errors import DockerkitError
 
@@ -136,6 +136,8 @@ class Keeping:
             found = self._session.engine.labelled(KEPT_LABEL, self._label)
             # After the question: what has been recorded since is there.
             known = kept_records.names(self._records)
+            # What has crashed is there to be looked at, and goes in its time.
+            known |= {each.name for each in keepsakes.kept_things(self._session.settings.state_dir)}
             for each in found:
                 if each.name not in known and each.labels.get(RUN_LABEL) != self._session.run_id:
                     with suppress(DockerkitError):

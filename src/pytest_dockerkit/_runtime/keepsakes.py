@@ -34,6 +34,7 @@ class Keepsake(NamedTuple):
         alias: what a container is found by; empty of all else.
         image: what a container's image is called; empty of all else.
         kept_at: since when it stays, in seconds since the epoch.
+        needs: the names of the networks and volumes that a container stands on, and that are kept for the next run.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Keepsake(NamedTuple):
     alias: str
     image: str
     kept_at: float
+    needs: Sequence[str] = ()
 
 
 def kept_things(state_dir: Path) -> list[Keepsake]:

@@ -117,7 +117,8 @@ def _expire(session: Session, directory: Path, engine: str) -> set[str]:
     if said.get("engine") != engine:
         return set()
     until = time.time() - float(said.get("lifetime_s", session.settings.reuse_lifetime_s))
-    outdated = kept_records.outdated(kept_records.things(directory), until)
+    known = kept_records.things(directory)
+    outdated = kept_records.outdated([*known, *kept_records.looked_at(session.settings.state_dir)], until)
     for thing in outdated:
         session.ledger.making(thing.kind, thing.name)
     names = {thing.name for thing in outdated}

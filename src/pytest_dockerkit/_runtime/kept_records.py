@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_dockerkit._runtime import keepsakes
 from pytest_dockerkit._runtime.records import Records
 
 if TYPE_CHECKING:
@@ -64,6 +65,18 @@ def outdated(known: Iterable[Thing], until: float) -> list[Thing]:
     stays = [each for each in known if each.kind == "container" and each.used_at >= until]
     needed = {name for each in stays for name in each.needs}
     return [each for each in known if each.used_at < until and each.name not in needed]
+
+
+def looked_at(state_dir: Path, until: float = 0.0) -> list[Thing]:
+    """Give the containers that stay for a person to look at, and what they stand on of what is kept for the next run.
+
+    Args:
+        state_dir: where it is recorded.
+        until: those that have come to stay by then are left out, in seconds since the epoch.
+    """
+    stay = [each for each in keepsakes.kept_things(state_dir) if each.kept_at > until]
+    # They are in use as long as they are there.
+    return [Thing(each.kind, each.name, time.time(), frozenset(each.needs)) for each in stay]
 
 
 def last_used(known: Iterable[Thing]) -> dict[str, float]:
