@@ -114,7 +114,7 @@ def test_an_address_that_it_cannot_have_again_is_another_one(
     assert_reachable(c, a)
     there = docker_client.networks.create(f"theirs-{uuid.uuid4().hex}")
     try:
-        with dockerkit.run(IMAGE, command=["sleep", "1000"], network=external(there.name)) as box:
+        with dockerkit.run(IMAGE, command=["sleep", "1000"], network=external(str(there.name))) as box:
             with box.disconnect():
                 assert box.networks == ()
             assert box.ip
