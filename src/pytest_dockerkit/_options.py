@@ -63,6 +63,12 @@ OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
         "whether containers of failed tests, or of all, stay for you to look at",
     ),
     (
+        "swarm",
+        "join",
+        ("join", "init"),
+        "whether services need a swarm that is there, or one is made for the run and left again",
+    ),
+    (
         "missing-engine",
         "fail",
         ("fail", "skip"),

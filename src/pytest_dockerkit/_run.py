@@ -287,6 +287,7 @@ def settings(config: pytest.Config) -> Settings:
             project=config.rootpath,
             max_containers=read_max_containers(option(config, "max-containers")),
             teardown=option(config, "teardown") or "wait",
+            swarm=option(config, "swarm") or "join",
             keep=option(config, "keep") or "never",
             state_dir=state_dir() if given is None else Path(given),
         )

@@ -171,5 +171,9 @@ def _told(lines: list[dict[str, Any]]) -> str:
     if reused := len(images.get("reused", ())):
         parts.append(f"{reused} {'container' if reused == 1 else 'containers'} reused")
     made["container"] = len(images["started"])
-    parts += [f"{made[kind]} {kind}{'s' if made[kind] != 1 else ''}" for kind in ledger.KINDS[:3] if made[kind]]
+    parts += [
+        f"{made[kind]} {kind}{'s' if made[kind] != 1 else ''}"
+        for kind in ("service", "container", "network", "volume")
+        if made[kind]
+    ]
     return ", ".join(parts) or _NOTHING

@@ -94,6 +94,10 @@ class ConflictError(EngineError):
     """What was asked for is in use, or not in the state for it, as a container that has to be running."""
 
 
+class ServiceError(EngineError):
+    """The tasks of a service fail, or its update was given up."""
+
+
 class NotOnEngineError(EngineError, LookupError):
     """The engine does not have what was asked for."""
 

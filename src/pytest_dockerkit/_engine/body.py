@@ -61,7 +61,7 @@ def container_body(
         "Hostname": spec.hostname,
         "StopSignal": spec.stop_signal,
         "StopTimeout": None if spec.stop_timeout_s is None else math.ceil(spec.stop_timeout_s),
-        "Healthcheck": None if spec.health is None else _health(spec.health, start_interval=start_interval),
+        "Healthcheck": None if spec.health is None else health_body(spec.health, start_interval=start_interval),
     }
     body.update({key: value for key, value in optional.items() if value is not None})
     if aliases:
@@ -131,7 +131,8 @@ def _mount(mount: Mount, volumes: Mapping[str, str]) -> dict[str, Any]:
     return written
 
 
-def _health(check: HealthCheck, *, start_interval: bool) -> dict[str, Any]:
+def health_body(check: HealthCheck, *, start_interval: bool) -> dict[str, Any]:
+    """Write a health check as the engine has it."""
     written: dict[str, Any] = {}
     if check.docker_test is not None:
         written["Test"] = list(check.docker_test)

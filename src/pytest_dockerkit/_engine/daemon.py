@@ -13,6 +13,7 @@ from pytest_dockerkit._engine.home import home_of
 from pytest_dockerkit._engine.images import Images
 from pytest_dockerkit._engine.networks import Networks, Volumes
 from pytest_dockerkit._engine.removing import remove
+from pytest_dockerkit._engine.swarm import Swarm
 from pytest_dockerkit._engine.translate import translated
 from pytest_dockerkit._engine.wire import SocketWire, ask
 
@@ -51,6 +52,7 @@ class Daemon:
         self.home = home_of(self.containers, self.facts)
         self.networks = Networks(self._wire, self.home)
         self.volumes = Volumes(self._wire)
+        self.swarm = Swarm(self._wire, self._client)
         self._builder = builder
         self._ladder: Ladder | None = None
         #: Held while the ladder is made: there is one of it, which knows all that is being built.

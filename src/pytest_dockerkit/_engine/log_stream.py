@@ -32,6 +32,7 @@ class LogStream:
         since_s: float | None = None,
         only: str | None = None,
         tail: int | None = None,
+        path: str | None = None,
     ) -> None:
         """Nothing is asked for yet.
 
@@ -43,10 +44,11 @@ class LogStream:
             since_s: from this time on, in seconds since the epoch by the engine's clock.
             only: "stdout" or "stderr"; None for both.
             tail: this many last lines; None for all.
+            path: where the log is, if not that of a container.
         """
         self._wire = wire
         self._client = client
-        self._container = container
+        self._path = path_of("containers", container, "logs") if path is None else path
         since = None if since_s is None else f"{since_s:.9f}"
         streams_of = {"stdout": int(only != "stderr"), "stderr": int(only != "stdout")}
         self._query: Query = {"follow": int(follow), **streams_of, "since": since, "tail": tail}
@@ -65,11 +67,10 @@ class LogStream:
             EngineError: the engine does not give it, or hangs up within it.
         """
         with translated(self._doing):
-            path = path_of("containers", self._container, "logs")
             asked = streamed(
                 self._wire,
                 self._client,
-                path,
+                self._path,
                 self._query,
                 timeout_s=self._timeout_s,
                 carried_by=self._carried_by,

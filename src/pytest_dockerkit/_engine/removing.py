@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.translate import ConflictError, NotOnEngineError, translated
@@ -11,7 +13,7 @@ from pytest_dockerkit._poll import Look, until_ready
 from pytest_dockerkit.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pytest_dockerkit._engine.wire import Query, Wire
 
@@ -102,7 +104,45 @@ def remove_image(wire: Wire, name: str) -> bool:
     return _delete(wire, "image", name, {"force": 1})
 
 
-_VERBS = {
+def remove_service(wire: Wire, name: str) -> bool:
+    """Remove a service, and wait until its containers on this node are gone: they hold up what they stand on."""
+    try:
+        with translated(f"inspect the service {name}"):
+            found = ask(wire, "GET", path_of("services", name))
+    except NotOnEngineError:
+        return False
+    removed = _delete(wire, "service", name)
+    filters = json.dumps({"label": [f"com.docker.swarm.service.id={found['ID']}"]})
+
+    def look() -> Look:
+        with translated(f"list the containers of {name}"):
+            return Look(not ask(wire, "GET", "/containers/json", query={"all": 1, "filters": filters}))
+
+    until_ready(look, timeout_s=CALL_TIMEOUT_S)
+    return removed
+
+
+def remove_stored(kind: str, wire: Wire, name: str) -> bool:
+    """Remove a secret or a config of the swarm."""
+    return _delete(wire, kind, name)
+
+
+def leave_swarm(wire: Wire, _name: str) -> bool:
+    """Leave the swarm that the run has made."""
+    with translated("say whether it is in a swarm"):
+        state = (ask(wire, "GET", "/info").get("Swarm") or {}).get("LocalNodeState")
+    if state in (None, "inactive"):
+        return False
+    with translated("leave the swarm"):
+        ask(wire, "POST", "/swarm/leave", query={"force": 1})
+    return True
+
+
+_VERBS: dict[str, Callable[[Wire, str], bool]] = {
+    "service": remove_service,
+    "secret": partial(remove_stored, "secret"),
+    "config": partial(remove_stored, "config"),
+    "swarm": leave_swarm,
     "container": remove_container,
     "network": remove_network,
     "volume": remove_volume,

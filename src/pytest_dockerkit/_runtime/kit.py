@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.images import Image
     from pytest_dockerkit._runtime.networks import Network, Volume
+    from pytest_dockerkit._runtime.running_service import RunningService
     from pytest_dockerkit._runtime.session import Session
+    from pytest_dockerkit._spec.service import ServiceSpec
 
 
 class _Group:
@@ -144,6 +146,24 @@ class Kit:
             EngineError: the engine refuses.
         """
         return self._session.surroundings.network(spec_from(NetworkSpec, spec, fields), self._scope)
+
+    def service(self, spec: ServiceSpec | ImageRequest | None = None, **fields: Any) -> RunningService:
+        """Start a service on the swarm that the engine manages, and wait until it has converged.
+
+        Args:
+            spec: what is wanted: a spec, or an image with the spec's fields as keywords.
+            **fields: fields of `ServiceSpec`.
+
+        Raises:
+            DockerkitError: it cannot be had, or its tasks fail.
+        """
+        from pytest_dockerkit._runtime.services import Services
+        from pytest_dockerkit._spec.service import ServiceSpec
+
+        if not isinstance(spec, ServiceSpec):
+            spec = ServiceSpec(**fields) if spec is None else ServiceSpec(**{**fields, "image": spec})
+        wanted = spec.anchored(_caller())
+        return Services(self._session).start(wanted, self._scope, wanted.name or "service")
 
     def volume(self, spec: VolumeSpec | None = None, *, name: str = "volume", **fields: Any) -> Volume:
         """Make a volume, from a spec or from the fields of one.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: The kinds of things that are undone.
-KINDS = ("container", "network", "volume", "image")
+KINDS = ("container", "network", "volume", "image", "service", "secret", "config", "swarm")
 #: What is said of them. A further word may be a newer version's, which has run before, or runs at the same time.
 _WORDS = ("make", "gone", "keep")
 

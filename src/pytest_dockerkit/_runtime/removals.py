@@ -149,10 +149,4 @@ class Removals:
 
 def undo(engine: Daemon, kind: str, name: str) -> None:
     """Remove one thing; one that is gone is no failure."""
-    verbs: dict[str, Callable[[str], None]] = {
-        "container": engine.containers.remove,
-        "network": engine.networks.remove,
-        "volume": engine.volumes.remove,
-        "image": engine.images.remove,
-    }
-    verbs[kind](name)
+    engine.remove(kind, name)

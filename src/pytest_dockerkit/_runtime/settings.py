@@ -66,6 +66,7 @@ class Settings:
         images: the images that the project declares, by name.
         max_containers: how many containers of a run there may be at once; None is any number.
         teardown: whether pytest waits for the removals at the end: wait or handover.
+        swarm: what becomes of services where the engine is in no swarm: join, or init to make one for the run.
         keep: whose containers stay for a person to look at: never, those of failed tests, or always.
         reuse: whether containers of the session are kept for the next run.
         reuse_lifetime_s: for how long they are kept after they were last used, in seconds.
@@ -78,6 +79,7 @@ class Settings:
     pull: str = "missing"
     rebuild: bool = False
     builder: str = "auto"
+    swarm: str = "join"
     mirrors: tuple[tuple[str, str], ...] = ()
     image_registry: str | None = None
     image_push: bool = False

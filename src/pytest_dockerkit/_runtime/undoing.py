@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: How many things are removed at once. An engine on two cores gets no faster with more than four.
 WIDTH = 4
 #: Kinds in the order in which they can be removed: nothing stands on containers, and they on all the others.
-ORDER = ("container", "network", "volume", "image")
+ORDER = ("service", "container", "network", "volume", "image", "secret", "config", "swarm")
 
 #: How often in a row all is tried that is left, and the pause between, in seconds: for 6 s. The engine may still make
 #: what a process has asked for that was killed; and most of what cannot be removed at once can be a moment later.

@@ -1,0 +1,99 @@
+"""Verbs on a swarm: its services with their tasks, secrets and configs."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+from pytest_dockerkit._engine.log_stream import LogStream
+from pytest_dockerkit._engine.translate import NotOnEngineError, translated
+from pytest_dockerkit._engine.wire import ask, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_dockerkit._engine.client import Client
+    from pytest_dockerkit._engine.wire import Wire
+
+Json = dict[str, Any]
+
+
+class Swarm:
+    """Verbs on the swarm that an engine is a manager of."""
+
+    def __init__(self, wire: Wire, client: Client) -> None:
+        self._wire = wire
+        self._client = client
+
+    def state(self) -> tuple[str, bool]:
+        """Say what it is in a swarm: inactive, pending, active, error or locked; and whether it manages that."""
+        with translated("say whether it is in a swarm"):
+            swarm = ask(self._wire, "GET", "/info").get("Swarm") or {}
+        return str(swarm.get("LocalNodeState") or "inactive"), bool(swarm.get("ControlAvailable"))
+
+    def init(self, address: str) -> None:
+        """Make a swarm of this engine alone."""
+        body = {"ListenAddr": f"{address}:0", "AdvertiseAddr": address}
+        with translated("make a swarm"):
+            ask(self._wire, "POST", "/swarm/init", body=body)
+
+    def leave(self) -> None:
+        """Leave the swarm, and end it if this was the last manager."""
+        with translated("leave the swarm"):
+            ask(self._wire, "POST", "/swarm/leave", query={"force": 1})
+
+    def nodes(self) -> list[Json]:
+        """Give the nodes."""
+        with translated("list the nodes"):
+            found: list[Json] = ask(self._wire, "GET", "/nodes")
+            return found
+
+    def create(self, body: Json) -> str:
+        """Create a service, and give its id."""
+        with translated(f"create the service {body['Name']}"):
+            return str(ask(self._wire, "POST", "/services/create", body=body)["ID"])
+
+    def inspect(self, service: str) -> Json:
+        """Say all that the swarm knows of a service."""
+        with translated(f"inspect the service {service}"):
+            found: Json = ask(self._wire, "GET", path_of("services", service))
+            return found
+
+    def update(self, service: str, spec: Json, version: int, *, rollback: bool = False) -> None:
+        """Change a service, or take it back to what it was before the last change."""
+        query = {"version": version, "rollback": "previous" if rollback else None}
+        with translated(f"update the service {service}"):
+            ask(self._wire, "POST", path_of("services", service, "update"), query=query, body=spec)
+
+    def tasks(self, service: str) -> list[Json]:
+        """Give the tasks of a service, those that have ended among them."""
+        filters = json.dumps({"service": [service]})
+        with translated(f"list the tasks of {service}"):
+            found: list[Json] = ask(self._wire, "GET", "/tasks", query={"filters": filters})
+            return found
+
+    def logs(self, service: str, *, tail: int | None = None) -> bytes:
+        """Give what all tasks of a service have printed."""
+        kind = ("services", service, "logs")
+        return b"".join(LogStream(self._wire, self._client, service, follow=False, tail=tail, path=path_of(*kind)))
+
+    def store(self, kind: str, name: str, content: bytes, labels: Mapping[str, str]) -> str:
+        """Have the swarm keep a secret or a config, and give its id."""
+        body = {"Name": name, "Labels": dict(labels), "Data": base64.b64encode(content).decode()}
+        with translated(f"keep the {kind} {name}"):
+            return str(ask(self._wire, "POST", f"/{kind}s/create", body=body)["ID"])
+
+    def containers_of(self, service: str) -> list[str]:
+        """Give the containers on this node that are of a service."""
+        filters = json.dumps({"label": [f"com.docker.swarm.service.id={service}"]})
+        with translated(f"list the containers of {service}"):
+            found = ask(self._wire, "GET", "/containers/json", query={"all": 1, "filters": filters})
+        return [str(each["Id"]) for each in found or ()]
+
+    def id_of(self, service: str) -> str | None:
+        """Give the id of a service; None if there is none."""
+        try:
+            return str(self.inspect(service)["ID"])
+        except NotOnEngineError:
+            return None
