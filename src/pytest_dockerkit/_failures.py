@@ -54,8 +54,10 @@ def without_our_frames(failure: pytest.ExceptionInfo[BaseException]) -> bool:
     return True
 
 
-def may_skip(config: pytest.Config, error: object) -> bool:
-    """Tell whether a test is skipped since what it wants cannot be done here."""
+def may_skip(config: pytest.Config, error: object, *, none_answers: bool) -> bool:
+    """Tell whether a test is skipped since no engine answers, or since what it wants cannot be done here."""
+    if none_answers:
+        return option(config, "missing-engine") == "skip"
     return isinstance(error, CapabilityError) and option(config, "missing-capability") == "skip"
 
 

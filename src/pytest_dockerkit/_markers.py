@@ -149,7 +149,8 @@ def _run(
     for need in wanted.spec.depends_on:
         note(item, need)
     stands_on = [each for each in (*needed, *wanted.spec.depends_on) if isinstance(each, RunningContainer)]
-    shared = request.config.stash.setdefault(_RUNNING, {}).setdefault((wanted.scope, node.nodeid), [])
+    place, known = (wanted.scope, node.nodeid), request.config.stash.setdefault(_RUNNING, {})
+    shared = known.setdefault(place, [])
     for other, outcome in shared:
         if other == wanted:
             if isinstance(outcome, DockerkitError):
@@ -158,7 +159,7 @@ def _run(
             container: RunningContainer = outcome
             return container
     if not shared:
-        node.addfinalizer(shared.clear)
+        node.addfinalizer(lambda: known.pop(place, None))
     try:
         container = session_of(request.config).run(
             Wanted(

@@ -119,7 +119,9 @@ class Prefetch:
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """Note which test comes, and remove what the one before was made ahead and has not asked for."""
         if self._before is not None:
-            self._session.ahead.drop(scope_key(self._before, "function"))
+            over = scope_key(self._before, "function")
+            self._session.ahead.drop(over)
+            self._plan.forget(over)
         self._before, self._next = item, nextitem
 
     @pytest.hookimpl(tryfirst=True)

@@ -252,6 +252,12 @@ def note(item: pytest.Item, value: object) -> None:
         mine.append(value)
 
 
+def forget(before: pytest.Item | None, item: pytest.Item) -> None:
+    """Let go of the containers of the test that ran before another: items stay as long as the session does."""
+    if before is not None and before is not item and CONTAINERS in before.stash:
+        del before.stash[CONTAINERS]
+
+
 def settings(config: pytest.Config) -> Settings:
     """Give what the user has set, as it was when pytest began: tests change the environment."""
     from pathlib import Path

@@ -78,6 +78,12 @@ class Plan:
         except Exception:  # noqa: BLE001  - whoever asks for it is told, and no other test is to suffer from it
             return
 
+    def forget(self, scope: str) -> None:
+        """Forget what was begun for a scope that is over, by its key: it holds on to containers that are gone."""
+        for begun in (self._fixtures, self._markers):
+            for key in [each for each in begun if each[0] == scope]:
+                del begun[key]
+
     # Fixtures
 
     def _fixture(self, test: Test, name: str) -> Errand | None:

@@ -144,6 +144,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Note which test runs, and since when: its report shows what its containers have said since."""
     item.stash[_STARTED] = time.time()
+    _run.forget(item.config.stash.get(_CURRENT, None), item)
     item.config.stash[_CURRENT] = item
     if (session := _run.session_if_any(item.config)) is not None and session.removals.leaving:
         # Another plugin runs the last test once more.
@@ -217,8 +218,7 @@ def _report_ours(item: pytest.Item, call: Any) -> Generator[None, Any, pytest.Te
     # Not where an engine went away in the middle: that is a failure to be looked at.
     session = _run.session_if_any(item.config)
     none_answers = session is not None and session.unreachable is call.excinfo.value
-    skip = none_answers and _options.option(item.config, "missing-engine") == "skip"
-    skip = skip or _failures.may_skip(item.config, call.excinfo.value)
+    skip = _failures.may_skip(item.config, call.excinfo.value, none_answers=none_answers)
     if report.failed and (skip or not theirs):
         _failures.tell(item, call.excinfo.value, report, skip=skip)
     return report

@@ -532,3 +532,29 @@ def test_one_that_has_ended_since_it_was_ready_is_made_anew(suite: Suite) -> Non
         """,
         conftest=WITNESS,
     ).ended(passed=2)
+
+
+def test_containers_that_are_gone_are_let_go(suite: Suite, prefetch: str) -> None:
+    """Tests and their reports stay as long as the session; a handle has 20 kB of what the engine said."""
+    outcome = suite.run(
+        f"""
+        import pytest
+
+        @pytest.mark.container("busybox:stable", {STAYS})
+        @pytest.mark.parametrize("number", range(6))
+        def test_it(container, number): pass
+        """,
+        prefetch,
+        conftest="""
+        import gc
+
+        def pytest_sessionfinish():
+            from pytest_dockerkit import RunningContainer
+
+            gc.collect()
+            print("still there:", sum(type(each) is RunningContainer for each in gc.get_objects()))
+        """,
+        # In this process pytester holds on to all that hooks were given.
+        subprocess=True,
+    ).ended(passed=6)
+    assert "still there: 1" in outcome.text

@@ -159,7 +159,7 @@ class Ahead:
             identity = container_identity(wanted.spec)
         except (NoIdentityError, DockerkitError, OSError):
             return None
-        for errand in tuple(self._errands[slot]):
+        for errand in tuple(self._errands.get(slot, ())):
             if (found := self._outcome(errand)) is None or errand.identity != identity:
                 continue
             # Of whom it was to know when it was started, and did not.
@@ -240,7 +240,7 @@ class Ahead:
     def drop(self, key: str) -> None:
         """Remove what was made for a scope that is over, and that nobody has taken."""
         for slot in [slot for slot in tuple(self._errands) if slot[0] == key]:
-            for errand in tuple(self._errands[slot]):
+            for errand in tuple(self._errands.get(slot, ())):
                 self._drop(errand)
         with self._lock:
             endings = self._endings.pop(key, [])
@@ -249,7 +249,7 @@ class Ahead:
     def drop_all(self) -> None:
         """Remove all that nobody has taken yet."""
         for slot in tuple(self._errands):
-            for errand in tuple(self._errands[slot]):
+            for errand in tuple(self._errands.get(slot, ())):
                 self._drop(errand)
 
     def _drop(self, errand: Errand) -> None:
@@ -280,8 +280,11 @@ class Ahead:
 
     def _forget(self, errand: Errand) -> None:
         with self._lock:
-            if errand in self._errands[errand.slot]:
-                self._errands[errand.slot].remove(errand)
+            errands = self._errands.get(errand.slot, [])
+            if errand in errands:
+                errands.remove(errand)
+            if not errands:
+                self._errands.pop(errand.slot, None)
 
     def _go_on(self) -> None:
         if self._stopping.is_set():

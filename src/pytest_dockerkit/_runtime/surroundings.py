@@ -6,7 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._names import KEPT_LABEL, object_name
 from pytest_dockerkit._runtime.idle_networks import IdleNetworks
@@ -157,7 +157,7 @@ class Surroundings:
                     network = self._isolated(
                         NetworkSpec(internal=request == INTERNAL), wanted.scope, after, ahead=ahead
                     )
-                wanted.scope.at_end(lambda: self._networks.pop(key, None))
+                wanted.scope.at_end(lambda: self._is_over(key, self._networks))
                 self._networks[key] = network
             return self._networks[key]
 
@@ -177,6 +177,11 @@ class Surroundings:
     def _one_at_a_time(self, key: tuple[object, ...]) -> threading.RLock:
         with self._lock:
             return self._making[key]
+
+    def _is_over(self, key: tuple[object, ...], made: dict[tuple[object, ...], Any]) -> None:
+        made.pop(key, None)
+        with self._lock:
+            self._making.pop(key, None)
 
     def handle(self, name: str, remove: Callable[[], None] | None) -> Network:
         """Give the handle of a network that is there.
@@ -224,7 +229,7 @@ class Surroundings:
         with self._one_at_a_time(key):
             if key not in self._volumes:
                 volume = self.volume(VolumeSpec(), scope, name)
-                scope.at_end(lambda: self._volumes.pop(key, None))
+                scope.at_end(lambda: self._is_over(key, self._volumes))
                 self._volumes[key] = volume
             return self._volumes[key].name
 
