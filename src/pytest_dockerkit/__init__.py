@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.reaching import assert_reachable as assert_reachable
     from pytest_dockerkit._runtime.reaching import assert_unreachable as assert_unreachable
     from pytest_dockerkit._runtime.results import ExecResult, Limits, RunResult, Stats
+    from pytest_dockerkit._runtime.running_service import RunningService as RunningService
     from pytest_dockerkit._spec.container import ContainerSpec
     from pytest_dockerkit._spec.healthcheck import HealthCheck
     from pytest_dockerkit._spec.image import ImageSpec
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from pytest_dockerkit._spec.probe import Probe
     from pytest_dockerkit._spec.refs import external
     from pytest_dockerkit._spec.secret import Secret
+    from pytest_dockerkit._spec.service import ServiceSpec as ServiceSpec
+    from pytest_dockerkit._spec.service import UpdateConfig as UpdateConfig
     from pytest_dockerkit.errors import (
         BuildError,
         CapabilityError,
@@ -53,7 +56,14 @@ if TYPE_CHECKING:
         TeardownError,
         UnhealthyError,
     )
-    from pytest_dockerkit.fixtures import container_fixture, image_fixture, network_fixture, volume_fixture
+    from pytest_dockerkit.errors import ServiceError as ServiceError
+    from pytest_dockerkit.fixtures import (
+        container_fixture,
+        image_fixture,
+        network_fixture,
+        service_fixture,
+        volume_fixture,
+    )
 
 __all__ = [
     "BuildError",
@@ -96,11 +106,15 @@ __all__ = [
     "Progress",
     "RunResult",
     "RunningContainer",
+    "RunningService",
     "Secret",
+    "ServiceError",
+    "ServiceSpec",
     "SpecError",
     "Stats",
     "TeardownError",
     "UnhealthyError",
+    "UpdateConfig",
     "Volume",
     "VolumeSpec",
     "assert_reachable",
@@ -110,6 +124,7 @@ __all__ = [
     "image_fixture",
     "network_fixture",
     "probes",
+    "service_fixture",
     "volume_fixture",
 ]
 
@@ -168,6 +183,11 @@ _HOMES = {
     "external": "_spec.refs",
     "image_fixture": "fixtures",
     "network_fixture": "fixtures",
+    "service_fixture": "fixtures",
+    "ServiceSpec": "_spec.service",
+    "UpdateConfig": "_spec.service",
+    "RunningService": "_runtime.running_service",
+    "ServiceError": "errors",
     "volume_fixture": "fixtures",
 }
 

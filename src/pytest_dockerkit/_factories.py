@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._spec.image import ImageRequest
+    from pytest_dockerkit._spec.service import ServiceSpec
 
 #: What the factories have made, as long as pytest keeps it.
 _MADE: weakref.WeakSet[Factory] = weakref.WeakSet()
@@ -270,7 +271,7 @@ class ThingFactory(Factory):
         return session.surroundings.volume(self._spec, scope, slug(name))
 
 
-def alias_of(spec: ContainerSpec, fixture: str) -> str:
+def alias_of(spec: ContainerSpec | ServiceSpec, fixture: str) -> str:
     """Give what others find a fixture's container by."""
     return spec.name or (check_alias("name", fixture) if fixture.isascii() else slug(fixture))
 

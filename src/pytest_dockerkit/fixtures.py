@@ -19,7 +19,7 @@ from pytest_dockerkit.errors import SpecError, without_our_frames
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["container_fixture", "image_fixture", "network_fixture", "volume_fixture"]
+__all__ = ["container_fixture", "image_fixture", "network_fixture", "service_fixture", "volume_fixture"]
 
 _Param: Any = type(pytest.param(None))
 
@@ -153,6 +153,33 @@ def volume_fixture(
     wanted = spec_from(VolumeSpec, spec, fields)
     alone = checks.flag("per_worker", per_worker)
     factory = ThingFactory(Place.of_caller(), "volume", wanted, per_worker=alone)
+    return _define(factory, {"scope": scope, "autouse": autouse})
+
+
+@without_our_frames
+def service_fixture(
+    image: Any = None,
+    *,
+    scope: Any = "function",
+    autouse: bool = False,
+    **fields: Any,
+) -> Any:
+    """Make a fixture that gives a `RunningService` of the swarm that the engine manages.
+
+    Args:
+        image: an image reference, an `ImageSpec`, a `ServiceSpec`, or an image fixture.
+        scope: pytest's scope, or a callable that gives it.
+        autouse: whether every test in reach gets it.
+        **fields: fields of `ServiceSpec`; `image` and `network` take fixtures of such things.
+
+    Raises:
+        SpecError: a keyword, a type or a value is wrong.
+    """
+    from pytest_dockerkit._service_factory import ServiceFactory
+
+    place = Place.of_caller()
+    given = {**fields} if image is None else {**fields, "image": image}
+    factory = ServiceFactory(place, with_refs(given, place.name_of))
     return _define(factory, {"scope": scope, "autouse": autouse})
 
 

@@ -158,11 +158,9 @@ class Kit:
             DockerkitError: it cannot be had, or its tasks fail.
         """
         from pytest_dockerkit._runtime.services import Services
-        from pytest_dockerkit._spec.service import ServiceSpec
+        from pytest_dockerkit._spec.service import service_from
 
-        if not isinstance(spec, ServiceSpec):
-            spec = ServiceSpec(**fields) if spec is None else ServiceSpec(**{**fields, "image": spec})
-        wanted = spec.anchored(_caller())
+        wanted = service_from(fields if spec is None else {**fields, "image": spec}).anchored(_caller())
         return Services(self._session).start(wanted, self._scope, wanted.name or "service")
 
     def volume(self, spec: VolumeSpec | None = None, *, name: str = "volume", **fields: Any) -> Volume:

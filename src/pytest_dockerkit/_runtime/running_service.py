@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pytest_dockerkit._poll import Look, retried, until_ready
@@ -23,6 +24,9 @@ _GIVEN_UP = 3
 #: States of an update that will not go on by itself. Source: Engine API, Service.UpdateStatus.
 _STOPPED = ("paused", "rollback_paused")
 _SHOWN_LINES = 20
+#: For how long a task has to run before it counts where it has no health check, in seconds: one whose command fails
+#: at once is running for a moment. The docker command line waits for five.
+_SETTLES_S = 1.0
 #: How often a change is tried that comes in between one of the swarm's own, and the first pause between, in seconds.
 _TRIES, _PAUSE_S = 5, 0.05
 
@@ -71,10 +75,14 @@ class RunningService:
         name: str,
         alias: str,
         *,
+        is_checked: bool,
         remove: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._remove = remove
+        #: For how long a task has to run before it counts, in seconds, and since when each was seen to run.
+        self._settles_s = 0.0 if is_checked else _SETTLES_S
+        self._seen: dict[str, float] = {}
         self.spec = spec
         self.id = service_id
         self.name = name
@@ -208,13 +216,16 @@ class RunningService:
         self._refuse_failed(tasks, found)
         wanted = self._wanted(found, tasks)
         # Those of before an update are to be shut down, and may still run.
+        now = time.monotonic()
         running = [each for each in tasks if each.state == "running" and each.desired == "running"]
+        since = [self._seen.setdefault(each.id, now) for each in running]
+        settled = not since or now - max(since) >= self._settles_s
         leaving = [each for each in tasks if each.state == "running" and each.desired != "running"]
         updating = (found.get("UpdateStatus") or {}).get("State") in ("updating", "rollback_started")
         seen = f"{len(running)} of {wanted} tasks run{', an update goes on' if updating else ''}"
         waits = sorted({each.error for each in tasks if each.desired == "running" and each.error})
         return Look(
-            wanted is not None and len(running) == wanted and not leaving and not updating,
+            wanted is not None and len(running) == wanted and settled and not leaving and not updating,
             "; ".join([seen, *waits]),
         )
 

@@ -36,7 +36,7 @@ class Services:
             DockerkitError: it cannot be had, or its tasks fail; all that was made for it is removed.
         """
         session = self._session
-        self.join(scope)
+        self.join()
         image = session.images.get(spec.image, pull=spec.pull)
         made: list[tuple[str, str]] = []
 
@@ -63,7 +63,9 @@ class Services:
             made.append(("service", name))
             session.ledger.making("service", name)
             service_id = session.engine.swarm.create(body)
-            service = RunningService(session.engine, spec, service_id, name, alias, remove=end)
+            test = image.config.healthcheck if spec.health is None else spec.health.docker_test
+            is_checked = test is not None and test[:1] != ("NONE",)
+            service = RunningService(session.engine, spec, service_id, name, alias, is_checked=is_checked, remove=end)
             service.wait()
         except BaseException:
             # What cannot be removed now stays in the ledger, and must not hide why it is to go.
@@ -72,8 +74,11 @@ class Services:
             raise
         return service
 
-    def join(self, scope: ScopeInstance) -> None:
+    def join(self, what: str = "services need a swarm, and this engine is in none") -> None:
         """See that the engine manages a swarm; one is made where that is allowed, and left at the end of the run.
+
+        Args:
+            what: what is told if there is none.
 
         Raises:
             CapabilityError: it is in none, or no manager of its own.
@@ -90,12 +95,12 @@ class Services:
             )
         if state != "inactive" or self._session.settings.swarm != "init":
             raise CapabilityError(
-                "services need a swarm, and this engine is in none",
+                what,
                 saw=f"docker info: Swarm: {state}",
                 mend="docker swarm init; or dockerkit_swarm = init, to make one for the run and to leave it again",
             )
+        # It is left when the run ends, with all that is in the ledger then: other workers may use it until then.
         self._session.ledger.making("swarm", "ours")
-        scope.at_end(lambda: self._session.remove("swarm", "ours"))
         swarm.init(_ALONE)
 
     def _keep(self, kind: str, alias: str, target: str, given: object, made: list[tuple[str, str]]) -> Stored:

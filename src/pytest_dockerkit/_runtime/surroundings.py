@@ -83,6 +83,11 @@ class Surroundings:
             if subnet is not None:
                 self._subnets[name] = subnet
 
+        if spec.driver == "overlay":
+            # Here: few runs have any, and it is larger than what others need.
+            from pytest_dockerkit._runtime.services import Services
+
+            Services(self._session).join("overlay networks need a swarm, and this engine is in none")
         self._session.ledger.making("network", name)
         if takes_subnet(spec):
             self._pools.make(create)
