@@ -6,6 +6,7 @@ DockerkitError
 ├── EngineError (RuntimeError)              the engine refused or failed
 │   ├── EngineUnavailableError (ConnectionError)   no engine answers
 │   ├── CapabilityError (NotImplementedError)      this engine cannot do it
+│   ├── ServiceError                               the tasks of a service fail
 │   ├── ConflictError                              in use, or not in the state for it
 │   └── NotOnEngineError (LookupError)             the engine does not have it
 │       └── ContainerRemovedError                  the container is not there any more

@@ -14,6 +14,7 @@ from pytest_dockerkit import ContainerSpec, errors
 from pytest_dockerkit.errors import DockerkitError, SpecError, without_our_frames
 
 BUILTINS: dict[str, type[Exception]] = {
+    "ServiceError": RuntimeError,
     "SpecError": ValueError,
     "EngineError": RuntimeError,
     "EngineUnavailableError": ConnectionError,

@@ -55,11 +55,15 @@ PUBLIC = [
     "Progress",
     "RunResult",
     "RunningContainer",
+    "RunningService",
     "Secret",
+    "ServiceError",
+    "ServiceSpec",
     "SpecError",
     "Stats",
     "TeardownError",
     "UnhealthyError",
+    "UpdateConfig",
     "Volume",
     "VolumeSpec",
     "assert_reachable",
@@ -69,6 +73,7 @@ PUBLIC = [
     "image_fixture",
     "network_fixture",
     "probes",
+    "service_fixture",
     "volume_fixture",
 ]
 

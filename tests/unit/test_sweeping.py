@@ -135,7 +135,7 @@ def test_what_is_on_another_engine_is_for_a_run_there(settings: Settings) -> Non
 def test_ledgers_of_other_versions_and_torn_ones_are_read_as_far_as_that_goes(settings: Settings) -> None:
     directory = begun(settings, RUN, ("container", "a"))
     lines = (
-        {"do": "make", "kind": "service", "name": "s"},
+        {"do": "make", "kind": "pod", "name": "s"},
         {"do": "renamed", "kind": "container", "name": "a"},
         {"do": "make", "kind": "volume", "name": "v", "size": 3},
         {"do": "make", "kind": "volume"},
