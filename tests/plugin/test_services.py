@@ -11,6 +11,7 @@ import pytest
 from filelock import FileLock
 
 from pytest_dockerkit._engine.daemon import Daemon
+from pytest_dockerkit._names import RUN_LABEL
 from pytest_dockerkit._poll import Look, until_ready
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ def test_a_service_is_reached_scaled_changed_and_taken_back(suite: Suite, swarm:
         f"""
         from pytest_dockerkit import UpdateConfig, container_fixture, network_fixture, service_fixture
 
+        # The swarm watches each new task for so long, else for five seconds.
+        QUICK = UpdateConfig(parallelism=0, monitor="100ms")
         mesh = network_fixture(driver="overlay", attachable=True, scope="module")
         web = service_fixture("busybox:stable", {SERVES}, replicas=2, network=mesh, endpoint_mode="dnsrr",
                               secrets={{"key": "s3cret"}}, configs={{"/etc/app.conf": "x=1"}}, memory="32m",
-                              update=UpdateConfig(parallelism=0), scope="module")
+                              update=QUICK, rollback=QUICK, scope="module")
         asks = container_fixture("busybox:stable", command="sleep 600", network=mesh)
 
         def env(service):
@@ -104,6 +107,19 @@ def test_a_run_that_is_killed_leaves_neither_service_nor_swarm(suite: Suite, swa
         expect_clean=False,
     )
     assert until_ready(lambda: is_left(swarm, before), timeout_s=60).ready
+
+
+def test_the_swarm_of_somebody_else_stays(swarm: Daemon) -> None:
+    """A run that was killed had made one, and has left; the next one finds that in its ledger."""
+    if swarm.swarm.state()[0] != "inactive":
+        pytest.skip("the engine is in a swarm")
+    swarm.swarm.init("127.0.0.1", {RUN_LABEL: "theirs"})
+    try:
+        assert not swarm.remove("swarm", "ours")
+        assert swarm.swarm.state() == ("active", True)
+    finally:
+        assert swarm.remove("swarm", "theirs")
+    assert not swarm.remove("swarm", "theirs")
 
 
 def test_without_a_swarm_services_are_refused_or_skipped(suite: Suite, swarm: Daemon) -> None:

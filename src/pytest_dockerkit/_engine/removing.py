@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.translate import ConflictError, NotOnEngineError, translated
 from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, SocketWire, ask, path_of
+from pytest_dockerkit._names import RUN_LABEL
 from pytest_dockerkit._poll import Look, until_ready
 from pytest_dockerkit.errors import EngineError
 
@@ -127,11 +128,15 @@ def remove_stored(kind: str, wire: Wire, name: str) -> bool:
     return _delete(wire, kind, name)
 
 
-def leave_swarm(wire: Wire, _name: str) -> bool:
-    """Leave the swarm that the run has made."""
+def leave_swarm(wire: Wire, name: str) -> bool:
+    """Leave the swarm that a run has made, by the run's id; one that somebody else has made since is theirs."""
     with translated("say whether it is in a swarm"):
-        state = (ask(wire, "GET", "/info").get("Swarm") or {}).get("LocalNodeState")
-    if state in (None, "inactive"):
+        swarm = ask(wire, "GET", "/info").get("Swarm") or {}
+    if swarm.get("LocalNodeState") != "active" or not swarm.get("ControlAvailable"):
+        return False
+    with translated("say which swarm it is in"):
+        labels = ask(wire, "GET", "/swarm")["Spec"].get("Labels") or {}
+    if labels.get(RUN_LABEL) != name:
         return False
     with translated("leave the swarm"):
         ask(wire, "POST", "/swarm/leave", query={"force": 1})

@@ -32,16 +32,12 @@ class Swarm:
             swarm = ask(self._wire, "GET", "/info").get("Swarm") or {}
         return str(swarm.get("LocalNodeState") or "inactive"), bool(swarm.get("ControlAvailable"))
 
-    def init(self, address: str) -> None:
-        """Make a swarm of this engine alone."""
-        body = {"ListenAddr": f"{address}:0", "AdvertiseAddr": address}
+    def init(self, address: str, labels: Mapping[str, str]) -> None:
+        """Make a swarm of this engine alone, which has labels."""
+        spec = {"Name": "default", "Labels": dict(labels)}
+        body = {"ListenAddr": f"{address}:0", "AdvertiseAddr": address, "Spec": spec}
         with translated("make a swarm"):
             ask(self._wire, "POST", "/swarm/init", body=body)
-
-    def leave(self) -> None:
-        """Leave the swarm, and end it if this was the last manager."""
-        with translated("leave the swarm"):
-            ask(self._wire, "POST", "/swarm/leave", query={"force": 1})
 
     def nodes(self) -> list[Json]:
         """Give the nodes."""

@@ -45,7 +45,7 @@ def bury(session: Session, process: str) -> None:
     mine = None if session.shared is None else session.shared.kept
     kept = names_recorded(mine or session.directory / "shared")
     for entry in ledger.open_entries(ledger.read(session.directory, process)):
-        # An image holds up nobody, and a container that is shared may stand on it.
-        if entry.kind != "image" and entry.name not in kept:
+        # An image holds up nobody, and a container that is shared may stand on it; a swarm is for all workers.
+        if entry.kind not in ("image", "swarm") and entry.name not in kept:
             session.removals.after_containers(partial(session.undo, entry), entry.kind)
     session.removals.after_containers(lambda: session.places.drop_process(process))

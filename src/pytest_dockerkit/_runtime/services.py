@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._engine.service_body import Stored, service_body
-from pytest_dockerkit._names import NAME_LABEL, object_name
+from pytest_dockerkit._names import NAME_LABEL, RUN_LABEL, object_name
 from pytest_dockerkit._runtime.running_service import RunningService
 from pytest_dockerkit._spec.network import NetworkSpec
 from pytest_dockerkit._spec.refs import External, NetworkHandle
 from pytest_dockerkit._spec.secret import Secret
-from pytest_dockerkit.errors import CapabilityError, DockerkitError, SpecError
+from pytest_dockerkit.errors import CapabilityError, DockerkitError, EngineError, SpecError
 
 if TYPE_CHECKING:
     from pytest_dockerkit._runtime.scope import ScopeInstance
@@ -100,8 +100,13 @@ class Services:
                 mend="docker swarm init; or dockerkit_swarm = init, to make one for the run and to leave it again",
             )
         # It is left when the run ends, with all that is in the ledger then: other workers may use it until then.
-        self._session.ledger.making("swarm", "ours")
-        swarm.init(_ALONE)
+        self._session.ledger.making("swarm", self._session.run_id)
+        try:
+            swarm.init(_ALONE, {RUN_LABEL: self._session.run_id})
+        except EngineError:
+            # Another worker has, between the two calls.
+            if swarm.state() != ("active", True):
+                raise
 
     def _keep(self, kind: str, alias: str, target: str, given: object, made: list[tuple[str, str]]) -> Stored:
         name = object_name(self._session.run_id, f"{alias}-{kind}")
