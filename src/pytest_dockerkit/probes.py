@@ -92,7 +92,7 @@ class _Port(OfFields):
     port: int | str
 
     def look(self, container: Any) -> Look:
-        if getattr(container, "is_apart", False):
+        if getattr(container, "is_out_of_reach", False):
             look: Look = container.look_inside(self.port)
             return look
         seen = ""

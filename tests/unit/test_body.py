@@ -176,6 +176,17 @@ def test_the_plugin_s_labels_and_the_raw_options_win() -> None:
     assert made["HostConfig"]["NetworkMode"] == "other"
 
 
+def test_the_host_has_a_name_behind_those_of_the_user() -> None:
+    """The first one in /etc/hosts counts; raw options win, and stay as they were given."""
+    spec = ContainerSpec(image="busybox", extra_hosts={"x": "10.0.0.1"}, host_access=True)
+    hosts = ["x:10.0.0.1", "host.docker.internal:10.9.0.1"]
+    assert body(spec, host_address="10.9.0.1")["HostConfig"]["ExtraHosts"] == hosts
+    given = {"ExtraHosts": ["y:10.0.0.2"]}
+    spec = ContainerSpec(image="busybox", host_access=True, docker_options=given)
+    assert body(spec, host_address="10.9.0.1")["HostConfig"]["ExtraHosts"] == ["y:10.0.0.2"]
+    assert given == {"ExtraHosts": ["y:10.0.0.2"]}
+
+
 def test_a_health_check_that_is_switched_off_says_so() -> None:
     assert body(ContainerSpec(image="busybox", healthcheck=HealthCheck.none()))["Healthcheck"] == {"Test": ["NONE"]}
 

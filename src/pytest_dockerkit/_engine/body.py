@@ -48,11 +48,8 @@ def container_body(
         "Labels": {**spec.labels, **labels},
         "Env": [f"{key}={value}" for key, value in spec.full_env().items()],
         "ExposedPorts": {port.key: {} for port in spec.published_ports},
-        "HostConfig": _host_config(spec, network, volumes),
+        "HostConfig": _host_config(spec, network, volumes, host_address),
     }
-    if host_address is not None:
-        # Behind those of the user: the first one in /etc/hosts counts.
-        body["HostConfig"].setdefault("ExtraHosts", []).append(f"{HOST_NAME}:{host_address}")
     optional = {
         "Cmd": None if spec.command is None else list(spec.command),
         "Entrypoint": None if spec.entrypoint is None else list(spec.entrypoint),
@@ -69,7 +66,11 @@ def container_body(
     return body
 
 
-def _host_config(spec: ContainerSpec, network: str, volumes: Mapping[str, str]) -> dict[str, Any]:
+def _host_config(
+    spec: ContainerSpec, network: str, volumes: Mapping[str, str], host_address: str | None
+) -> dict[str, Any]:
+    # Those of the user first: the first one in /etc/hosts counts.
+    hosts = [*spec.extra_hosts.items(), *([] if host_address is None else [(HOST_NAME, host_address)])]
     config: dict[str, Any] = {
         "NetworkMode": network,
         "PortBindings": {
@@ -84,7 +85,7 @@ def _host_config(spec: ContainerSpec, network: str, volumes: Mapping[str, str]) 
         "Devices": [_device(each) for each in spec.devices],
         "Tmpfs": dict(_pairs(spec.tmpfs)),
         "Mounts": [_mount(each, volumes) for each in spec.mounts],
-        "ExtraHosts": [f"{name}:{address}" for name, address in spec.extra_hosts.items()],
+        "ExtraHosts": [f"{name}:{address}" for name, address in hosts],
         "Ulimits": [{"Name": name, "Soft": soft, "Hard": hard} for name, (soft, hard) in _limits(spec)],
     }
     optional = {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_dockerkit._engine import streams
 from pytest_dockerkit._engine.base import Exit
 from pytest_dockerkit._engine.log_stream import LogStream
-from pytest_dockerkit._engine.network_refusals import not_in_kernel
+from pytest_dockerkit._engine.network_refusals import not_in_kernel, told_by
 from pytest_dockerkit._engine.removing import remove_container
 from pytest_dockerkit._engine.streaming import streamed, upgraded
 from pytest_dockerkit._engine.translate import NO_CONTAINER, NOT_FOUND, translated
@@ -55,13 +55,9 @@ class Containers:
 
     def start(self, container: str) -> None:
         """Start it."""
-        try:
-            with translated("start the container", "see the engine's answer above; correct the field it names"):
-                ask(self._wire, "POST", path_of("containers", container, "start"))
-        except EngineError as failure:
-            if (meant := not_in_kernel(failure)) is not failure:
-                raise meant from None
-            raise
+        mend = "see the engine's answer above; correct the field it names"
+        with told_by(not_in_kernel), translated("start the container", mend):
+            ask(self._wire, "POST", path_of("containers", container, "start"))
 
     def inspect(self, container: str) -> Json:
         """Say all that the engine knows of it."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.connect import connect
 from pytest_dockerkit._engine.containers import Containers
-from pytest_dockerkit._engine.home import home_of
 from pytest_dockerkit._engine.images import Images
 from pytest_dockerkit._engine.networks import Networks, Volumes
+from pytest_dockerkit._engine.own_container import own_container_of
 from pytest_dockerkit._engine.removing import remove
 from pytest_dockerkit._engine.swarm import Swarm
 from pytest_dockerkit._engine.translate import translated
@@ -32,7 +32,7 @@ class Daemon:
 
     Attributes:
         facts: what the engine says of itself.
-        home: the container that this process runs in, where it is one of the same engine.
+        own_container: the container that this process runs in, where it is one of the same engine.
     """
 
     def __init__(self, host: str | None = None, context: str | None = None, builder: str = "auto") -> None:
@@ -49,8 +49,8 @@ class Daemon:
         self._wire, self._client, self.facts, self._variables = connect(host, context)
         self.images = Images(self._wire, self._client)
         self.containers = Containers(self._wire, self._client)
-        self.home = home_of(self.containers, self.facts)
-        self.networks = Networks(self._wire, self.home)
+        self.own_container = own_container_of(self.containers, self.facts)
+        self.networks = Networks(self._wire, self.own_container)
         self.volumes = Volumes(self._wire)
         self.swarm = Swarm(self._wire, self._client)
         self._builder = builder

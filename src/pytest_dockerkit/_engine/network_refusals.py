@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_dockerkit._spec.network import ON_A_WIRE
 from pytest_dockerkit.errors import CapabilityError, ConflictError, EngineError
 
 if TYPE_CHECKING:
-    from pytest_dockerkit._spec.network import NetworkSpec
+    from collections.abc import Callable, Iterator
 
-_OF_PARENT = ("macvlan", "ipvlan")
+    from pytest_dockerkit._spec.network import NetworkSpec
 
 
 class _Reason(NamedTuple):
@@ -65,6 +67,17 @@ _NOT_IN_KERNEL = r"operation not supported|not supported by (?:the )?kernel|prot
 _PORT_REFUSED = r"failed to create the (?P<driver>\w+) port: (?:operation not supported|protocol not supported)"
 
 
+@contextmanager
+def told_by(explain: Callable[[EngineError], EngineError]) -> Iterator[None]:
+    """Let a refusal out of the block in other words, where there are any."""
+    try:
+        yield
+    except EngineError as failure:
+        if (meant := explain(failure)) is not failure:
+            raise meant from None
+        raise
+
+
 def explained(failure: EngineError, spec: NetworkSpec) -> EngineError:
     """Give what an engine has refused for a network in words that say what is missing; else the refusal itself."""
     values = {"driver": spec.driver, "parent": repr(spec.parent) if spec.parent else "(none is named)"}
@@ -74,7 +87,7 @@ def explained(failure: EngineError, spec: NetworkSpec) -> EngineError:
             return reason.kind(reason.what.format(**values), saw=failure.saw, mend=mend)
     if spec.driver != "bridge" and re.search(_NOT_IN_KERNEL, failure.saw):
         # Without a parent, these drivers make an interface of the kind "dummy".
-        alone = spec.driver in _OF_PARENT and spec.parent is None
+        alone = spec.driver in ON_A_WIRE and spec.parent is None
         needs = f"{spec.driver} networks" + (" without a parent (dummy interfaces)" if alone else "")
         mend = "name a parent= of the engine's machine" if alone else "load it there (modprobe), or another driver"
         return CapabilityError(f"the kernel of the engine's machine has no {needs}", saw=failure.saw, mend=mend)

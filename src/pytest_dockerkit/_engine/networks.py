@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_dockerkit._engine.network_refusals import explained
+from pytest_dockerkit._engine.network_refusals import explained, told_by
 from pytest_dockerkit._engine.removing import cut_off, remove_network, remove_volume
 from pytest_dockerkit._engine.translate import NotOnEngineError, translated
 from pytest_dockerkit._engine.wire import AnswerError, ask, path_of
+from pytest_dockerkit._spec.network import ON_A_WIRE
 from pytest_dockerkit.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pytest_dockerkit._engine.home import Home
+    from pytest_dockerkit._engine.own_container import OwnContainer
     from pytest_dockerkit._engine.wire import Wire
     from pytest_dockerkit._spec.mounts import VolumeSpec
     from pytest_dockerkit._spec.network import NetworkSpec
 
 Json = dict[str, Any]
-
-#: Drivers whose containers are machines on the wire of an interface.
-_ON_A_WIRE = ("macvlan", "ipvlan")
 
 #: How engines say that a container is in a network already: Docker (403; seen: 20.10.24), Podman.
 _CONNECTED = r"endpoint with name \S+ already exists in network|is already connected to network"
@@ -37,26 +36,21 @@ _NO_POOL = "remove networks that are left over (`docker network prune`), or give
 class Networks:
     """Verbs on networks; each takes a name or an id."""
 
-    def __init__(self, wire: Wire, home: Home | None = None) -> None:
+    def __init__(self, wire: Wire, own_container: OwnContainer | None = None) -> None:
         self._wire = wire
-        self._home = home
+        self._own_container = own_container
 
     def create(self, name: str, spec: NetworkSpec, labels: Mapping[str, str]) -> str:
         """Create a network, and give its id; the container that this process runs in joins it."""
         created = self._create(name, spec, labels)
-        if self._home is not None and spec.driver not in _ON_A_WIRE:
-            self.connect(name, self._home.id, [])
+        if self._own_container is not None and spec.driver not in ON_A_WIRE:
+            self.connect(name, self._own_container.id, [])
         return created
 
     def _create(self, name: str, spec: NetworkSpec, labels: Mapping[str, str]) -> str:
         body = _network_body(name, spec, labels)
-        try:
-            with translated(f"create the network {name}", _NO_POOL):
-                return str(ask(self._wire, "POST", "/networks/create", body=body)["Id"])
-        except EngineError as failure:
-            if (meant := explained(failure, spec)) is not failure:
-                raise meant from None
-            raise
+        with told_by(partial(explained, spec=spec)), translated(f"create the network {name}", _NO_POOL):
+            return str(ask(self._wire, "POST", "/networks/create", body=body)["Id"])
 
     def inspect(self, network: str) -> Json | None:
         """Say all that the engine knows of it; None if it does not exist."""

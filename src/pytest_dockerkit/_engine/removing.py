@@ -71,10 +71,7 @@ def remove_container(wire: Wire, name: str) -> bool:
 
 def remove_network(wire: Wire, name: str) -> bool:
     """Remove a network, with whatever is connected cut off."""
-    try:
-        with translated(f"inspect the network {name}"):
-            found = ask(wire, "GET", path_of("networks", name))
-    except NotOnEngineError:
+    if (found := _found(wire, "network", name)) is None:
         return False
     for container in found.get("Containers") or {}:
         cut_off(wire, name, container)
@@ -107,10 +104,7 @@ def remove_image(wire: Wire, name: str) -> bool:
 
 def remove_service(wire: Wire, name: str) -> bool:
     """Remove a service, and wait until its containers on this node are gone: they hold up what they stand on."""
-    try:
-        with translated(f"inspect the service {name}"):
-            found = ask(wire, "GET", path_of("services", name))
-    except NotOnEngineError:
+    if (found := _found(wire, "service", name)) is None:
         return False
     removed = _delete(wire, "service", name)
     filters = json.dumps({"label": [f"com.docker.swarm.service.id={found['ID']}"]})
@@ -162,6 +156,16 @@ def _delete(wire: Wire, kind: str, name: str, query: Query | None = None) -> boo
     except NotOnEngineError:
         return False
     return True
+
+
+def _found(wire: Wire, kind: str, name: str) -> dict[str, Any] | None:
+    """Say all that the engine knows of a network or a service; None if it is gone."""
+    try:
+        with translated(f"inspect the {kind} {name}"):
+            found: dict[str, Any] = ask(wire, "GET", path_of(f"{kind}s", name))
+            return found
+    except NotOnEngineError:
+        return None
 
 
 def _has_gone(wire: Wire, container: str) -> bool:

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.log_stream import LogStream
-from pytest_dockerkit._engine.translate import NotOnEngineError, translated
+from pytest_dockerkit._engine.translate import translated
 from pytest_dockerkit._engine.wire import ask, path_of
 
 if TYPE_CHECKING:
@@ -38,12 +38,6 @@ class Swarm:
         body = {"ListenAddr": f"{address}:0", "AdvertiseAddr": address, "Spec": spec}
         with translated("make a swarm"):
             ask(self._wire, "POST", "/swarm/init", body=body)
-
-    def nodes(self) -> list[Json]:
-        """Give the nodes."""
-        with translated("list the nodes"):
-            found: list[Json] = ask(self._wire, "GET", "/nodes")
-            return found
 
     def create(self, body: Json) -> str:
         """Create a service, and give its id."""
@@ -79,17 +73,3 @@ class Swarm:
         body = {"Name": name, "Labels": dict(labels), "Data": base64.b64encode(content).decode()}
         with translated(f"keep the {kind} {name}"):
             return str(ask(self._wire, "POST", f"/{kind}s/create", body=body)["ID"])
-
-    def containers_of(self, service: str) -> list[str]:
-        """Give the containers on this node that are of a service."""
-        filters = json.dumps({"label": [f"com.docker.swarm.service.id={service}"]})
-        with translated(f"list the containers of {service}"):
-            found = ask(self._wire, "GET", "/containers/json", query={"all": 1, "filters": filters})
-        return [str(each["Id"]) for each in found or ()]
-
-    def id_of(self, service: str) -> str | None:
-        """Give the id of a service; None if there is none."""
-        try:
-            return str(self.inspect(service)["ID"])
-        except NotOnEngineError:
-            return None

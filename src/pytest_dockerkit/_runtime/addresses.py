@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pytest_dockerkit._poll import Look
 from pytest_dockerkit._runtime.known import KnownContainer
 from pytest_dockerkit._runtime.listening import are_loopback, listening_addresses
+from pytest_dockerkit._spec.network import ON_A_WIRE
 from pytest_dockerkit._spec.ports import LOOPBACK, port_key
 from pytest_dockerkit.errors import PortNotPublishedError
 
@@ -24,8 +25,8 @@ class ContainerAddresses(KnownContainer):
     @property
     def host(self) -> str:
         """The address that its published ports are reached at."""
-        if self._engine.home is not None:
-            return self._beside_us or self._engine.home.gateway or LOOPBACK
+        if self._engine.own_container is not None:
+            return self._beside_us or self._engine.own_container.gateway or LOOPBACK
         return LOOPBACK if self._engine.facts.local else urlsplit(self._engine.facts.host).hostname or LOOPBACK
 
     @property
@@ -58,7 +59,7 @@ class ContainerAddresses(KnownContainer):
         bound = self._bound(key)
         if bound is not None:
             return bound
-        if declared and (self._only_internal or self.is_apart):
+        if declared and (self._only_internal or self.is_out_of_reach):
             # The engine publishes nothing there. The host itself is in an internal network; from others it is reached
             # by whoever is on their wire.
             return self.ip, number
@@ -90,9 +91,7 @@ class ContainerAddresses(KnownContainer):
             PortNotPublishedError: it does not publish that port.
             SpecError: it is no port.
         """
-        host, number = self.address(port)
-        shown = f"[{host}]" if ":" in host else host
-        return f"{scheme}://{shown}:{number}/{path.lstrip('/')}"
+        return url_of(*self.address(port), path, scheme)
 
     def first_port(self) -> int | str:
         """Give the first port that it publishes.
@@ -111,7 +110,11 @@ class ContainerAddresses(KnownContainer):
     def ways_to(self, port: int | str) -> Iterator[tuple[tuple[str, int], bool]]:
         """Give the addresses of a port, best first, and whether a proxy may answer there for it."""
         number = int(port_key(port).partition("/")[0])
-        direct = self._beside_us if self._engine.home is not None else self.ip if self._engine.facts.local else None
+        direct: str | None = None
+        if self._engine.own_container is not None:
+            direct = self._beside_us
+        elif self._engine.facts.local:
+            direct = self.ip
         if direct:
             yield (direct, number), False
         address = self.address(port)
@@ -119,12 +122,12 @@ class ContainerAddresses(KnownContainer):
             yield address, True
 
     @property
-    def is_apart(self) -> bool:
+    def is_out_of_reach(self) -> bool:
         """Whether its networks are on the wire of an interface, where its own host does not reach it.
 
         Source: Docker's documentation of macvlan and ipvlan: the kernel keeps the parent and its children apart.
         """
-        return bool(self._networks) and all(each.driver in ("macvlan", "ipvlan") for each in self._networks)
+        return bool(self._networks) and all(each.driver in ON_A_WIRE for each in self._networks)
 
     def listens_at(self, port: int) -> list[str]:
         """Say at which addresses a TCP port of it is listened on, by its own kernel; nothing if that is not known."""
@@ -142,11 +145,11 @@ class ContainerAddresses(KnownContainer):
     @property
     def _beside_us(self) -> str | None:
         """Its address in a network that the container of the tests is in as well; None where these run in none."""
-        home = self._engine.home
-        if home is None:
+        own = self._engine.own_container
+        if own is None:
             return None
         endpoints = self.seen["NetworkSettings"]["Networks"]
-        found = (str(each.get("IPAddress") or "") for name, each in endpoints.items() if home.address_in(name))
+        found = (str(each.get("IPAddress") or "") for name, each in endpoints.items() if own.address_in(name))
         return next(filter(None, found), None)
 
     @property
@@ -160,7 +163,7 @@ class ContainerAddresses(KnownContainer):
     def _bound(self, key: str) -> tuple[str, int] | None:
         for binding in self.seen["NetworkSettings"]["Ports"].get(key) or ():
             address = binding["HostIp"]
-            elsewhere = self._engine.home is not None or not self._engine.facts.local
+            elsewhere = self._engine.own_container is not None or not self._engine.facts.local
             if address in _LOOPBACKS and elsewhere and self.host not in _LOOPBACKS:
                 number = key if not key.endswith("/tcp") else key.removesuffix("/tcp")
                 raise PortNotPublishedError(
@@ -170,3 +173,9 @@ class ContainerAddresses(KnownContainer):
                 )
             return self.host if address in _ANY_ADDRESS else address, int(binding["HostPort"])
         return None
+
+
+def url_of(host: str, port: int, path: str, scheme: str) -> str:
+    """Write a URL; the path with or without its first "/"."""
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}:{port}/{path.lstrip('/')}"

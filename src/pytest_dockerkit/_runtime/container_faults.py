@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._runtime.known import KnownContainer, by_alias
+from pytest_dockerkit._runtime.networks import named
 from pytest_dockerkit._spec.network import NetworkSpec
 from pytest_dockerkit.errors import ContainerError, ContainerRemovedError, SpecError
 
@@ -53,7 +54,7 @@ class ContainerFaults(KnownContainer):
         if place is None:
             raise ContainerError(
                 f"container {self.alias!r} is not in the network {wanted.name!r}",
-                saw=f"its networks: {', '.join(each.name for each in self._networks) or 'none'}",
+                saw=f"its networks: {named(self._networks)}",
                 mend="disconnect() without a network takes the first of its own",
             )
         cut = self._networks[place]
@@ -90,38 +91,41 @@ class ContainerFaults(KnownContainer):
                 mend="give it a network that it can leave: network='isolated', or a network fixture",
             )
         if from_ is None:
-            if not self._networks:
-                _ = self.network  # says that there is none
             with ExitStack() as stack:
                 # The last one first, so that each is put back where it was.
-                for network in reversed(self.networks):
+                # `network` says that there is none, if so.
+                for network in reversed(self.networks or (self.network,)):
                     stack.enter_context(self.disconnect(network))
                 yield
             return
         others = (from_,) if isinstance(from_, KnownContainer) else tuple(from_)
-        shared = [each for each in self.networks if any(_is_in(other, each) for other in others)]
         for other in others:
-            if other.id == self.id:
-                raise SpecError(
-                    f"container {self.alias!r} cannot be kept apart from itself",
-                    saw=f"from_={other!r}",
-                    mend="others",
-                )
-            if not any(_is_in(other, each) for each in shared):
-                raise ContainerError(
-                    f"containers {self.alias!r} and {other.alias!r} share no network",
-                    saw=f"{self.alias}: {_named(self.networks)}; {other.alias}: {_named(other.networks)}",
-                    mend="they are apart already; or give both one network fixture",
-                )
+            self._refuse_apart(other)
+        shared = [each for each in self.networks if any(_is_in(other, each) for other in others)]
         with ExitStack() as stack:
             for network in reversed(shared):
                 stack.enter_context(self._moved_beside(network, {each.id for each in others}))
             yield
 
+    def _refuse_apart(self, other: RunningContainer) -> None:
+        """Refuse to be kept apart from one that it cannot meet."""
+        if other.id == self.id:
+            raise SpecError(
+                f"container {self.alias!r} cannot be kept apart from itself",
+                saw=f"from_={other!r}",
+                mend="name another container",
+            )
+        if not any(_is_in(other, each) for each in self.networks):
+            raise ContainerError(
+                f"containers {self.alias!r} and {other.alias!r} share no network",
+                saw=f"{self.alias}: {named(self.networks)}; {other.alias}: {named(other.networks)}",
+                mend="they are apart already; or give both one network fixture",
+            )
+
     @contextmanager
     def _moved_beside(self, network: Network, without: Collection[str]) -> Iterator[None]:
         """Take it out of a network for the block, and let it meet there whoever is not to be without it."""
-        members = [each for each in network.guests_in(network.inspect()) if each not in {self.id, *without}]
+        members = [each for each in network.others_in(network.inspect()) if each not in {self.id, *without}]
         names = _names_in(self.refresh(), network)
         beside = self.make_network(NetworkSpec(internal=network.internal)) if members else None
         try:
@@ -161,7 +165,3 @@ def _names_in(seen: dict[str, Any], network: Network) -> list[str]:
 
 def _is_in(container: KnownContainer, network: Network) -> bool:
     return any(each.id == network.id for each in container.networks)
-
-
-def _named(networks: Sequence[Network]) -> str:
-    return ", ".join(each.name for each in networks) or "none"

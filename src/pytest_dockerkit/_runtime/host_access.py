@@ -35,9 +35,9 @@ def host_address(spec: ContainerSpec, networks: Sequence[Network], engine: Daemo
             saw=f"the engine is at {engine.facts.host}",
             mend="hand the container an address of this machine that it reaches from there, in env= or extra_hosts=",
         )
-    if engine.home is not None:
+    if engine.own_container is not None:
         # The test is in a container as well, in the same networks.
-        beside = (engine.home.address_in(each.name) for each in networks)
+        beside = (engine.own_container.address_in(each.name) for each in networks)
         return next(filter(None, beside), _ENGINES_OWN)
     if "host" in spec.networks:
         return LOOPBACK

@@ -115,4 +115,4 @@ class IdleNetworks:
 
 def _is_empty(network: Network) -> bool:
     facts = network.inspect()
-    return bool(facts) and not network.guests_in(facts)
+    return bool(facts) and not network.others_in(facts)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from pytest_dockerkit._names import KEPT_LABEL, RUN_LABEL, secrets_volume
 from pytest_dockerkit._runtime import keepsakes, kept_records
-from pytest_dockerkit._runtime.removals import undo
 from pytest_dockerkit.errors import DockerkitError
 
 if TYPE_CHECKING:
@@ -141,7 +140,7 @@ class Keeping:
             for each in found:
                 if each.name not in known and each.labels.get(RUN_LABEL) != self._session.run_id:
                     with suppress(DockerkitError):
-                        undo(self._session.engine, each.kind, each.name)
+                        self._session.engine.remove(each.kind, each.name)
 
     def make_way_for_network(self, key: str, place: str, subnet: str | None) -> None:
         """Remove the network that was in a place before, with another spec, and those that have its addresses.

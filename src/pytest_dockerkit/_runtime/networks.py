@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from pytest_dockerkit._runtime.scope import EndsWithBlock
 from pytest_dockerkit._spec.network import BUILT_IN
 from pytest_dockerkit._spec.refs import NetworkHandle, VolumeHandle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pytest_dockerkit._engine.daemon import Daemon
     from pytest_dockerkit._runtime.handles import RunningContainer
 
 
-class Network(NetworkHandle):
+def named(networks: Iterable[Network]) -> str:
+    """Give the names of networks, for a sentence."""
+    return ", ".join(each.name for each in networks) or "none"
+
+
+class Network(EndsWithBlock, NetworkHandle):
     """A network on the engine.
 
     As a context manager it is removed at the end of the block.
@@ -88,10 +94,10 @@ class Network(NetworkHandle):
         self._engine.networks.disconnect(self.name, container.id)
         container.left(self)
 
-    def guests_in(self, facts: dict[str, Any]) -> list[str]:
+    def others_in(self, facts: dict[str, Any]) -> list[str]:
         """Give the ids of the containers in it, but for the one that the tests themselves run in."""
-        home = self._engine.home
-        return [each for each in facts.get("Containers") or {} if home is None or each != home.id]
+        own = self._engine.own_container
+        return [each for each in facts.get("Containers") or {} if own is None or each != own.id]
 
     def inspect(self) -> dict[str, Any]:
         """Give all that the engine knows of it now; empty if it is gone."""
@@ -129,17 +135,11 @@ class Network(NetworkHandle):
         """Give another handle of it, that knows nothing of who was in it."""
         return Network(self._engine, self._facts, self._remove)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
-
     def __repr__(self) -> str:
         return f"<Network {self.name} ({self.driver})>"
 
 
-class Volume(VolumeHandle):
+class Volume(EndsWithBlock, VolumeHandle):
     """A volume on the engine; as a context manager it is removed at the end of the block.
 
     Attributes:
@@ -162,12 +162,6 @@ class Volume(VolumeHandle):
             EngineError: it is in use.
         """
         self._remove()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
 
     def __repr__(self) -> str:
         return f"<Volume {self.name}>"

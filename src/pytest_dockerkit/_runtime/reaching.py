@@ -6,12 +6,13 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_dockerkit._runtime.known import KnownContainer
+from pytest_dockerkit._runtime.networks import named
 from pytest_dockerkit._spec.ports import port_key
 from pytest_dockerkit._units import parse_seconds, show_seconds
 from pytest_dockerkit.errors import ContainerError, ExecError, SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pytest_dockerkit._runtime.handles import RunningContainer
 
@@ -89,18 +90,13 @@ def assert_reachable(
         SpecError: a value is wrong.
     """
     __tracebackhide__ = True
-    tries = []
-    number, timeout_s = _port(target, port), parse_seconds("timeout", timeout)
-    for address in _addresses(source, target):
-        tries.append(_try(source, address, number, timeout_s))
-        if tries[-1].reached:
+    number, tries = _port(target, port), []
+    for tried in _tries(source, target, number, timeout):
+        if tried.reached:
             return
-    raise AssertionError(
-        f"container {source.alias!r} does not reach {_called(target)} at port {number}\n  saw:  "
-        + "\n        ".join(map(str, tries))
-        + f"\n  mend: see that it listens there at 0.0.0.0; networks of {_networks(source)}"
-        + (f"; of {_networks(target)}" if isinstance(target, KnownContainer) else "")
-    )
+        tries.append(str(tried))
+    what = f"container {source.alias!r} does not reach {_called(target)} at port {number}"
+    raise AssertionError(_sentence(what, tries, "see that it listens there at 0.0.0.0; ", source, target))
 
 
 def assert_unreachable(
@@ -124,15 +120,28 @@ def assert_unreachable(
         SpecError: a value is wrong.
     """
     __tracebackhide__ = True
-    number, timeout_s = _port(target, port), parse_seconds("timeout", timeout)
-    for address in _addresses(source, target):
-        tried = _try(source, address, number, timeout_s)
+    number = _port(target, port)
+    for tried in _tries(source, target, number, timeout):
         if tried.reached:
-            raise AssertionError(
-                f"container {source.alias!r} reaches {_called(target)} at port {number}\n  saw:  {tried}\n"
-                f"  mend: networks of {_networks(source)}"
-                + (f"; of {_networks(target)}" if isinstance(target, KnownContainer) else "")
-            )
+            what = f"container {source.alias!r} reaches {_called(target)} at port {number}"
+            raise AssertionError(_sentence(what, [str(tried)], "", source, target))
+
+
+def _tries(
+    source: RunningContainer, target: RunningContainer | str, port: int, timeout: float | str
+) -> Iterator[_Try]:
+    timeout_s = parse_seconds("timeout", timeout)
+    for address in _addresses(source, target):
+        yield _try(source, address, port, timeout_s)
+
+
+def _sentence(
+    what: str, tries: Sequence[str], hint: str, source: RunningContainer, target: RunningContainer | str
+) -> str:
+    known = [each for each in (source, target) if isinstance(each, KnownContainer)]
+    networks = "; of ".join(f"{each.alias}: {named(each.networks)}" for each in known)
+    saw = "\n        ".join(tries)
+    return f"{what}\n  saw:  {saw}\n  mend: {hint}networks of {networks}"
 
 
 def _port(target: RunningContainer | str, port: int | None) -> int:
@@ -187,7 +196,3 @@ def _cannot(source: RunningContainer, saw: str) -> ContainerError:
 
 def _called(target: RunningContainer | str) -> str:
     return repr(target if isinstance(target, str) else target.alias)
-
-
-def _networks(container: RunningContainer) -> str:
-    return f"{container.alias}: {', '.join(each.name for each in container.networks) or 'none'}"

@@ -151,10 +151,15 @@ def death(container: RunningContainer, state: dict[str, Any]) -> ContainerError:
 
 def last_log(container: RunningContainer) -> str:
     """Give the last lines that a container has printed, with a heading."""
-    text = container.cover(container.logs(tail=LOG_LINES)).rstrip()
-    if not text:
-        return f"  its log ({container.alias}) is empty"
-    return f"  last lines of its log ({container.alias}):\n" + "\n".join("    " + line for line in text.splitlines())
+    return told_log(container.alias, container.cover(container.logs(tail=LOG_LINES)))
+
+
+def told_log(alias: str, text: str) -> str:
+    """Give the last lines of a log, with a heading."""
+    lines = text.rstrip().splitlines()
+    if not lines:
+        return f"  its log ({alias}) is empty"
+    return f"  last lines of its log ({alias}):\n" + "\n".join("    " + line for line in lines)
 
 
 def _refuse_dead(container: RunningContainer, state: dict[str, Any]) -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Future
 
-    from pytest_dockerkit._engine.daemon import Daemon
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._spec.container import ContainerSpec
 
@@ -145,8 +144,3 @@ class Removals:
         except DockerkitError:
             # The ledger has it still.
             return
-
-
-def undo(engine: Daemon, kind: str, name: str) -> None:
-    """Remove one thing; one that is gone is no failure."""
-    engine.remove(kind, name)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_dockerkit._poll import Look, retried, until_ready
+from pytest_dockerkit._runtime.addresses import url_of
+from pytest_dockerkit._runtime.readiness import LOG_LINES, told_log
+from pytest_dockerkit._runtime.scope import EndsWithBlock
 from pytest_dockerkit._spec.ports import LOOPBACK, port_key
 from pytest_dockerkit._units import parse_seconds, show_seconds
 from pytest_dockerkit.errors import EngineError, NotReadyError, PortNotPublishedError, ServiceError, SpecError
@@ -23,7 +26,6 @@ _FAILED = ("failed", "rejected")
 _GIVEN_UP = 3
 #: States of an update that will not go on by itself. Source: Engine API, Service.UpdateStatus.
 _STOPPED = ("paused", "rollback_paused")
-_SHOWN_LINES = 20
 #: For how long a task has to run before it counts where it has no health check, in seconds: one whose command fails
 #: at once is running for a moment. The docker command line waits for five.
 _SETTLES_S = 1.0
@@ -55,7 +57,7 @@ class Task(NamedTuple):
     exit_code: int | None
 
 
-class RunningService:
+class RunningService(EndsWithBlock):
     """A service that has converged.
 
     As a context manager it is removed at the end of the block; else at the end of its scope.
@@ -132,8 +134,7 @@ class RunningService:
         Raises:
             PortNotPublishedError: it does not publish that port.
         """
-        host, number = self.address(port)
-        return f"{scheme}://{host}:{number}/{path.lstrip('/')}"
+        return url_of(*self.address(port), path, scheme)
 
     def scale(self, replicas: int) -> None:
         """Change how many tasks there are to be, and wait until there are.
@@ -259,20 +260,11 @@ class RunningService:
         )
 
     def _last_log(self) -> str:
-        text = self.logs(tail=_SHOWN_LINES).rstrip()
-        if not text:
-            return f"  its log ({self.alias}) is empty"
-        return f"  last lines of its log ({self.alias}):\n" + "\n".join("    " + line for line in text.splitlines())
+        return told_log(self.alias, self.logs(tail=LOG_LINES))
 
     def remove(self) -> None:
         """Remove it, with its secrets and configs, and wait until its containers on this node are gone."""
         self._remove()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
 
     def __repr__(self) -> str:
         return f"<RunningService {self.alias} {self.id[:12]}>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,20 @@ def end_all(endings: list[Callable[[], object]]) -> None:
     if failures:
         msg = "teardown left things behind"
         raise ExceptionGroup(msg, failures)
+
+
+class EndsWithBlock:
+    """A handle that removes what it stands for at the end of a `with` block."""
+
+    def remove(self) -> None:
+        """Remove it."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
 
 
 class ScopeInstance(NamedTuple):

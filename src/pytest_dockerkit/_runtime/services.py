@@ -7,20 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_dockerkit._engine.service_body import Stored, service_body
-from pytest_dockerkit._names import NAME_LABEL, RUN_LABEL, object_name
+from pytest_dockerkit._names import NAME_LABEL, object_name
+from pytest_dockerkit._runtime.joining import join_swarm
 from pytest_dockerkit._runtime.running_service import RunningService
 from pytest_dockerkit._spec.network import NetworkSpec
 from pytest_dockerkit._spec.refs import External, NetworkHandle
-from pytest_dockerkit._spec.secret import Secret
-from pytest_dockerkit.errors import CapabilityError, DockerkitError, EngineError, SpecError
+from pytest_dockerkit._spec.secret import Secret, as_bytes
+from pytest_dockerkit.errors import DockerkitError, SpecError
 
 if TYPE_CHECKING:
     from pytest_dockerkit._runtime.scope import ScopeInstance
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._spec.service import ServiceSpec
-
-#: Where a swarm of one engine alone is, which nobody else joins.
-_ALONE = "127.0.0.1"
 
 
 class Services:
@@ -36,7 +34,7 @@ class Services:
             DockerkitError: it cannot be had, or its tasks fail; all that was made for it is removed.
         """
         session = self._session
-        self.join()
+        join_swarm(session, "services need a swarm, and this engine is in none")
         image = session.images.get(spec.image, pull=spec.pull)
         made: list[tuple[str, str]] = []
 
@@ -74,41 +72,15 @@ class Services:
             raise
         return service
 
-    def join(self, what: str = "services need a swarm, and this engine is in none") -> None:
-        """See that the engine manages a swarm; one is made where that is allowed, and left at the end of the run.
-
-        Args:
-            what: what is told if there is none.
-
-        Raises:
-            CapabilityError: it is in none, or no manager of its own.
-        """
-        swarm = self._session.engine.swarm
-        state, manages = swarm.state()
-        if state == "active" and manages:
-            return
-        if state == "active":
-            raise CapabilityError(
-                "services are made by managers of a swarm, and this engine is a worker",
-                saw="docker info: Swarm: active, Is Manager: false",
-                mend="name a manager: --dockerkit-host",
-            )
-        if state != "inactive" or self._session.settings.swarm != "init":
-            raise CapabilityError(
-                what,
-                saw=f"docker info: Swarm: {state}",
-                mend="docker swarm init; or dockerkit_swarm = init, to make one for the run and to leave it again",
-            )
-        # It is left when the run ends, with all that is in the ledger then: other workers may use it until then.
-        self._session.ledger.making("swarm", self._session.run_id)
-        try:
-            swarm.init(_ALONE, {RUN_LABEL: self._session.run_id})
-        except EngineError:
-            # Another worker has, between the two calls.
-            if swarm.state() != ("active", True):
-                raise
-
-    def _keep(self, kind: str, alias: str, target: str, given: object, made: list[tuple[str, str]]) -> Stored:
+    def _keep(
+        self,
+        kind: str,
+        alias: str,
+        target: str,
+        given: str | bytes | Path | Secret,
+        made: list[tuple[str, str]],
+    ) -> Stored:
+        """Have the swarm keep a secret or a config, and note that for its removal."""
         name = object_name(self._session.run_id, f"{alias}-{kind}")
         made.append((kind, name))
         self._session.ledger.making(kind, name)
@@ -125,8 +97,7 @@ class Services:
         raise SpecError("a fixture was given where a network belongs", saw=repr(request), mend="its value")
 
 
-def _content(given: object) -> bytes:
-    value = given.reveal() if isinstance(given, Secret) else given
-    if isinstance(value, Path):
-        return value.read_bytes()
-    return value.encode() if isinstance(value, str) else bytes(value)  # type: ignore[call-overload]
+def _content(given: str | bytes | Path | Secret) -> bytes:
+    if isinstance(given, Path):
+        return given.read_bytes()
+    return as_bytes(given.reveal() if isinstance(given, Secret) else given)

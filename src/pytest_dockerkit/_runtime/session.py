@@ -20,7 +20,7 @@ from pytest_dockerkit._runtime.ledger import Ledger
 from pytest_dockerkit._runtime.owner import owner_of
 from pytest_dockerkit._runtime.places import Places
 from pytest_dockerkit._runtime.progress import Tasks
-from pytest_dockerkit._runtime.removals import Removals, undo
+from pytest_dockerkit._runtime.removals import Removals
 from pytest_dockerkit._runtime.runs import describe
 from pytest_dockerkit._runtime.scope import RUN
 from pytest_dockerkit._runtime.starting import Means, NotAheadError, NotProvidedError, Starter
@@ -286,7 +286,7 @@ class Session:
         if self.keeper.holds(kind, name):
             self.keeper.leave(kind, name)
         elif not self._leaves_all and self.ledger.is_open(kind, name):
-            undo(self.engine, kind, name)
+            self.engine.remove(kind, name)
             self.ledger.gone(kind, name)
             if kind == "network":
                 self.surroundings.is_gone(name)
@@ -329,7 +329,7 @@ class Session:
 
     def undo(self, entry: Entry) -> None:
         """Remove one thing that any process of the run has made, whatever the ledger of this one says."""
-        undo(self.engine, entry.kind, entry.name)
+        self.engine.remove(entry.kind, entry.name)
 
     def forget(self) -> None:
         """Remove the run's directory, once nothing is left of the run.

@@ -84,10 +84,10 @@ class Surroundings:
                 self._subnets[name] = subnet
 
         if spec.driver == "overlay":
-            # Here: few runs have any, and it is larger than what others need.
-            from pytest_dockerkit._runtime.services import Services
+            # Here: few runs have any.
+            from pytest_dockerkit._runtime.joining import join_swarm
 
-            Services(self._session).join("overlay networks need a swarm, and this engine is in none")
+            join_swarm(self._session, "overlay networks need a swarm, and this engine is in none")
         self._session.ledger.making("network", name)
         if takes_subnet(spec):
             self._pools.make(create)

@@ -30,13 +30,18 @@ def make_spec(given: Mapping[str, Any]) -> ContainerSpec:
         SpecError: a keyword is unknown, or a value is wrong.
     """
     refuse_unknown(given, spec_fields())
-    if "image" not in given:
-        raise SpecError(
-            "no image is given",
-            saw=f"keywords: {', '.join(given) or 'none'}",
-            mend='an image such as "redis:7", or build=',
-        )
+    refuse_without_image(given, 'an image such as "redis:7", or build=')
     return ContainerSpec(**given)
+
+
+def refuse_without_image(given: Mapping[str, Any], mend: str) -> None:
+    """Refuse keywords that have no image among them.
+
+    Raises:
+        SpecError: there is none.
+    """
+    if "image" not in given:
+        raise SpecError("no image is given", saw=f"keywords: {', '.join(given) or 'none'}", mend=mend)
 
 
 def spec_from(cls: type[S], spec: object, given: Mapping[str, Any]) -> S:

@@ -15,6 +15,8 @@ ISOLATED = "isolated"
 INTERNAL = "internal"
 #: The networks that the engine has by itself; they know no aliases, and are never removed.
 BUILT_IN = ("bridge", "host", "none")
+#: Drivers whose containers are machines of their own on the wire of an interface.
+ON_A_WIRE = ("macvlan", "ipvlan")
 WORDS = (ISOLATED, INTERNAL, *BUILT_IN)
 
 

@@ -13,7 +13,7 @@ from pytest_dockerkit._spec import checks
 from pytest_dockerkit._spec.fields import CHECKS
 from pytest_dockerkit._spec.healthcheck import HealthCheck
 from pytest_dockerkit._spec.image import ImageRequest, ImageSpec
-from pytest_dockerkit._spec.keywords import refuse_unknown, spec_from
+from pytest_dockerkit._spec.keywords import refuse_unknown, refuse_without_image, spec_from
 from pytest_dockerkit._spec.network import BUILT_IN, INTERNAL, ISOLATED, NetworkSpec
 from pytest_dockerkit._spec.ports import LOOPBACK, PublishedPort, parse_port
 from pytest_dockerkit._spec.refs import External, FixtureRef, NetworkHandle
@@ -292,10 +292,5 @@ def service_from(given: Mapping[str, Any]) -> ServiceSpec:
     if isinstance(fields.get("image"), ServiceSpec):
         return spec_from(ServiceSpec, fields.pop("image"), fields)
     refuse_unknown(fields, tuple(ServiceSpec.__dataclass_fields__))
-    if "image" not in fields:
-        raise SpecError(
-            "no image is given",
-            saw=f"keywords: {', '.join(given) or 'none'}",
-            mend='an image such as "nginx:1.27"',
-        )
+    refuse_without_image(fields, 'an image such as "nginx:1.27"')
     return ServiceSpec(**fields)

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_dockerkit.errors import EngineError, NotOnEngineError
+from pytest_dockerkit.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 _ID = re.compile(r"/(?:overlay-)?containers/(?P<id>[0-9a-f]{64})/\S* /etc/hostname ")
 
 
-class Home:
+class OwnContainer:
     """The container that this process runs in.
 
     Attributes:
@@ -64,7 +64,7 @@ class Home:
         self._endpoints = self._inspect(self.id)["NetworkSettings"]["Networks"]
 
 
-def home_of(containers: Containers, facts: EngineFacts) -> Home | None:
+def own_container_of(containers: Containers, facts: EngineFacts) -> OwnContainer | None:
     """Find the container that this process runs in; None where it is in none, or in one of another engine."""
     if not facts.local or not any(each.exists() for each in _MARKS):
         return None
@@ -75,8 +75,8 @@ def home_of(containers: Containers, facts: EngineFacts) -> Home | None:
     if found is None:
         return None
     try:
-        home = Home(containers.inspect, found["id"])
-    except (NotOnEngineError, EngineError):
+        own = OwnContainer(containers.inspect, found["id"])
+    except EngineError:
         # Docker in Docker: the engine is in this container, or beside it in one of another engine.
         return None
-    return None if home.is_on_host else home
+    return None if own.is_on_host else own
