@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dockerkit._run import CONTAINERS, MADE_BY, containers_of, fixtures_of, session_of
+from pytest_dockerkit._behind import MADE_BY, fixtures_of, put_behind
+from pytest_dockerkit._run import CONTAINERS, containers_of, session_of
 from pytest_dockerkit._runtime import deaths
 from pytest_dockerkit._runtime.handles import RunningContainer
 
@@ -47,7 +48,7 @@ def made_by(fixture: pytest.FixtureDef[Any], item: pytest.Item, before: int) -> 
     behind = [value, *item.stash.get(CONTAINERS, [])[before:]]
     containers = dict.fromkeys(each for each in behind if isinstance(each, RunningContainer))
     if alive := [each for each in containers if not each.removed]:
-        item.config.stash.setdefault(MADE_BY, {})[fixture] = alive
+        put_behind(item, fixture, alive)
 
 
 def bury(item: pytest.Item) -> None:
@@ -56,7 +57,7 @@ def bury(item: pytest.Item) -> None:
     for fixture in fixtures_of(item) if made else ():
         if fixture not in made or fixture.cached_result is None or fixture.cached_result[2] is not None:
             continue
-        if gone := [each for each in made[fixture] if is_dead(each, item)]:
+        if gone := [each for each in made[fixture].containers if is_dead(each, item)]:
             del made[fixture]
             replace(item, gone)
             _end(item, fixture)

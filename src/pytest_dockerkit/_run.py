@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_dockerkit import _signals, _workers
+from pytest_dockerkit._behind import behind_fixtures
 from pytest_dockerkit._options import OPTIONS, flag, option
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ _NOT_KEPT: pytest.StashKey[str | None] = pytest.StashKey()
 SCREEN: pytest.StashKey[Callable[[], Screen]] = pytest.StashKey()
 #: The containers that a test has started or shares, in that order.
 CONTAINERS = pytest.StashKey[list["RunningContainer"]]()
-#: The containers that stand behind a fixture, by its value or by what it has started.
-MADE_BY = pytest.StashKey[dict["pytest.FixtureDef[Any]", list["RunningContainer"]]]()
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -220,20 +219,13 @@ def scope_key(node: Any, scope: str) -> str:
     return f"{scope} {node.nodeid}"
 
 
-def fixtures_of(item: pytest.Item) -> list[pytest.FixtureDef[Any]]:
-    """Give the fixtures that a test stands on, as far as that is known before it asks for them."""
-    info = getattr(item, "_fixtureinfo", None)
-    return [] if info is None else [each for several in info.name2fixturedefs.values() for each in several]
-
-
 def containers_of(item: pytest.Item) -> list[RunningContainer]:
     """Give all containers that a test has to do with: those it has started, and those of wider scopes."""
     from pytest_dockerkit._runtime.handles import RunningContainer
 
     found: dict[RunningContainer, None] = {}
-    made = item.config.stash.get(MADE_BY, {})
-    behind = [each for fixture in fixtures_of(item) for each in made.get(fixture, ())]
-    values = (*item.stash.get(CONTAINERS, []), *getattr(item, "funcargs", {}).values(), *behind)
+    asked = getattr(item, "funcargs", {}).values()
+    values = (*item.stash.get(CONTAINERS, []), *asked, *behind_fixtures(item))
     waiting = [each for each in values if isinstance(each, RunningContainer)]
     while waiting:
         container = waiting.pop(0)

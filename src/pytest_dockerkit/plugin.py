@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dockerkit import _options, _run, _signals, _workers
+from pytest_dockerkit import _behind, _options, _run, _signals, _workers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -149,7 +149,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if (session := _run.session_if_any(item.config)) is not None and session.removals.leaving:
         # Another plugin runs the last test once more.
         session.removals.leave_no_more()
-    if _run.MADE_BY in item.config.stash:
+    if _behind.MADE_BY in item.config.stash:
         from pytest_dockerkit import _dying
 
         _dying.bury(item)

@@ -40,7 +40,7 @@ def fetches(container: RunningContainer, name: str) -> bool:
     return container.exec(["wget", "-q", "-O", "-", f"http://{name}/"]).stdout == "hello\n"
 
 
-@pytest.mark.container("busybox:stable", name="a", command=SERVE, aliases=["first"])
+@pytest.mark.container("busybox:stable", name="a", command=SERVE, aliases=["first"], ports=[80])
 @pytest.mark.container("busybox:stable", name="b", command=SLEEP)
 def test_containers_of_one_test_reach_each_other_by_name(containers: dict[str, RunningContainer]) -> None:
     a, b = containers["a"], containers["b"]
@@ -270,7 +270,7 @@ def test_a_port_of_the_hosts_own_and_of_all_addresses(dockerkit: Kit) -> None:
         assert container.port("53/udp") > 0
 
 
-@pytest.mark.container("busybox:stable", command=SERVE, name="a")
+@pytest.mark.container("busybox:stable", command=SERVE, name="a", ports=[80])
 @pytest.mark.container("busybox:stable", command=SLEEP, name="b")
 def test_a_container_is_cut_off_for_a_block(containers: dict[str, RunningContainer]) -> None:
     a, b = containers["a"], containers["b"]

@@ -386,6 +386,8 @@ def test_each_param_has_one_of_its_own(suite: Suite) -> None:
 def test_it(db, api, both, case, seen, worker):
     seen(worker, db.id, api.id)
     assert db.ip in api.exec(["nslookup", "db"]).stdout
+    # What the worker has of the other param is none of this test's.
+    assert {*db.network.inspect()["Containers"]} == {db.id, api.id}
 """,
         "-n2",
         conftest=f"""
