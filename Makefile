@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One worker for each of two cores; engines start containers no faster with more.
 WORKERS ?= 2
 
-.PHONY: help demo test soak check bench load docs format clean
+.PHONY: help demo test swarm soak check bench load docs format clean
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
@@ -15,6 +15,11 @@ demo: .venv/.test engine  ## build, start, test and remove the example project
 test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.test engine registry  ## the whole suite, in random order and in parallel
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(if $(ARGS),,$(MAKE) swarm)
+
+# By itself: an engine that leaves a swarm forgets the names of all containers that run.
+swarm: .venv/.test engine  ## services of a swarm that is made for the tests; nothing else may run on the engine
+	$(BIN)/python -m pytest tests/swarm
 
 KILLS ?= 100
 soak: .venv/.test engine  ## runs that are killed at random moments, 100 of them or KILLS=; nothing may be left after 5 s

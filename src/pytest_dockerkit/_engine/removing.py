@@ -11,6 +11,7 @@ from pytest_dockerkit._engine.translate import ConflictError, NotOnEngineError, 
 from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, SocketWire, ask, path_of
 from pytest_dockerkit._names import RUN_LABEL
 from pytest_dockerkit._poll import Look, until_ready
+from pytest_dockerkit._spec.network import BUILT_IN
 from pytest_dockerkit.errors import EngineError
 
 if TYPE_CHECKING:
@@ -123,7 +124,11 @@ def remove_stored(kind: str, wire: Wire, name: str) -> bool:
 
 
 def leave_swarm(wire: Wire, name: str) -> bool:
-    """Leave the swarm that a run has made, by the run's id; one that somebody else has made since is theirs."""
+    """Leave the swarm that a run has made, by the run's id; one that somebody else has made since is theirs.
+
+    Raises:
+        ConflictError: containers that are not the run's would lose their names.
+    """
     with translated("say whether it is in a swarm"):
         swarm = ask(wire, "GET", "/info").get("Swarm") or {}
     if swarm.get("LocalNodeState") != "active" or not swarm.get("ControlAvailable"):
@@ -132,9 +137,32 @@ def leave_swarm(wire: Wire, name: str) -> bool:
         labels = ask(wire, "GET", "/swarm")["Spec"].get("Labels") or {}
     if labels.get(RUN_LABEL) != name:
         return False
+    if others := losing_their_names(wire, name):
+        raise ConflictError(
+            "the swarm of the run cannot be left now: other containers would not find each other any more",
+            saw=f"running: {', '.join(others)}",
+            mend="`dockerkit prune` leaves it once they are gone; or docker swarm leave --force",
+        )
     with translated("leave the swarm"):
         ask(wire, "POST", "/swarm/leave", query={"force": 1})
     return True
+
+
+def losing_their_names(wire: Wire, run_id: str) -> list[str]:
+    """Give the containers, but for those of a run, that are found by name, and would not be once a swarm was left.
+
+    An engine that leaves a swarm forgets the names of all containers that run, also in its own bridge networks. Seen:
+    Docker 20.10.24. Source: moby, libnetwork/controller.go, cleanupServiceDiscovery.
+    """
+    with translated("list the containers that run"):
+        running = ask(wire, "GET", "/containers/json") or ()
+    others = []
+    for each in running:
+        labels, networks = each.get("Labels") or {}, (each.get("NetworkSettings") or {}).get("Networks") or {}
+        of_swarm = "com.docker.swarm.service.id" in labels
+        if labels.get(RUN_LABEL) != run_id and not of_swarm and any(name not in BUILT_IN for name in networks):
+            others.append(str((each.get("Names") or [each["Id"]])[0]).lstrip("/"))
+    return others
 
 
 _VERBS: dict[str, Callable[[Wire, str], bool]] = {

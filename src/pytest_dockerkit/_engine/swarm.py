@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.log_stream import LogStream
+from pytest_dockerkit._engine.removing import losing_their_names
 from pytest_dockerkit._engine.translate import translated
 from pytest_dockerkit._engine.wire import ask, path_of
 
@@ -38,6 +39,10 @@ class Swarm:
         body = {"ListenAddr": f"{address}:0", "AdvertiseAddr": address, "Spec": spec}
         with translated("make a swarm"):
             ask(self._wire, "POST", "/swarm/init", body=body)
+
+    def losing_their_names(self, run_id: str) -> list[str]:
+        """Give the containers, but for those of a run, whose names would be lost if a swarm was left."""
+        return losing_their_names(self._wire, run_id)
 
     def create(self, body: Json) -> str:
         """Create a service, and give its id."""

@@ -22,7 +22,7 @@ def join_swarm(session: Session, what: str) -> None:
         what: what is told if there is none.
 
     Raises:
-        CapabilityError: it is in none, or no manager of its own.
+        CapabilityError: it is in none, or no manager of its own; or one that is left again would harm others.
     """
     swarm = session.engine.swarm
     state, manages = swarm.state()
@@ -39,6 +39,12 @@ def join_swarm(session: Session, what: str) -> None:
             what,
             saw=f"docker info: Swarm: {state}",
             mend="docker swarm init; or dockerkit_swarm = init, to make one for the run and to leave it again",
+        )
+    if others := swarm.losing_their_names(session.run_id):
+        raise CapabilityError(
+            "no swarm can be made for the run: other containers would not find each other once it is left again",
+            saw=f"running: {', '.join(others)}",
+            mend="docker swarm init, to have one that stays; or an engine of its own for these tests",
         )
     # It is left when the run ends, with all that is in the ledger then: other workers may use it until then.
     session.ledger.making("swarm", session.run_id)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from filelock import FileLock
 
 from pytest_dockerkit._engine.daemon import Daemon
 from pytest_dockerkit._names import RUN_LABEL
 from pytest_dockerkit._poll import Look, until_ready
+from pytest_dockerkit.errors import ConflictError
 
 if TYPE_CHECKING:
+    import docker
+
     from tests.plugin.conftest import Suite
 
 INIT = ("-o", "dockerkit_swarm=init")
@@ -23,13 +23,14 @@ SERVES = 'command=["sh", "-c", "echo up; exec httpd -f -p 8080 -h /run/secrets"]
 
 @pytest.fixture
 def swarm() -> Iterator[Daemon]:
-    """The engine, whose swarm no other test makes or leaves meanwhile; one that it was in before stays."""
-    with FileLock(Path(tempfile.gettempdir()) / "pytest-dockerkit-tests-swarm.lock"):
-        engine = Daemon()
-        before = engine.swarm.state()
-        yield engine
-        assert engine.swarm.state() == before
-        engine.close()
+    """The engine; a swarm that it was in before stays."""
+    engine = Daemon()
+    before = engine.swarm.state()
+    if before[0] == "inactive" and (others := engine.swarm.losing_their_names("")):
+        pytest.skip(f"other containers would lose their names: {', '.join(others)}")
+    yield engine
+    assert engine.swarm.state() == before
+    engine.close()
 
 
 def is_left(engine: Daemon, before: tuple[str, bool]) -> Look:
@@ -107,6 +108,27 @@ def test_a_run_that_is_killed_leaves_neither_service_nor_swarm(suite: Suite, swa
         expect_clean=False,
     )
     assert until_ready(lambda: is_left(swarm, before), timeout_s=60).ready
+
+
+def test_nobody_else_loses_their_names(suite: Suite, swarm: Daemon, docker_client: docker.DockerClient) -> None:
+    """An engine that leaves a swarm forgets the names of all containers that run."""
+    if swarm.swarm.state()[0] != "inactive":
+        pytest.skip("the engine is in a swarm")
+    theirs = docker_client.networks.create("theirs-of-swarm-tests")
+    try:
+        box = docker_client.containers.run("busybox:stable", "sleep 1000", network=theirs.name, detach=True)
+        try:
+            outcome = suite.run('def test_it(dockerkit): dockerkit.network(driver="overlay")', *INIT).ended(failed=1)
+            assert "CapabilityError: no swarm can be made for the run: other containers would not" in outcome.text
+            assert f"saw:  running: {box.name}" in outcome.text
+            swarm.swarm.init("127.0.0.1", {RUN_LABEL: "ours"})
+            with pytest.raises(ConflictError, match="the swarm of the run cannot be left now"):
+                swarm.remove("swarm", "ours")
+        finally:
+            box.remove(force=True, v=True)
+        assert swarm.remove("swarm", "ours")
+    finally:
+        theirs.remove()
 
 
 def test_the_swarm_of_somebody_else_stays(swarm: Daemon) -> None:
