@@ -78,7 +78,8 @@ def test_what_keeps_a_service_from_running_is_told(suite: Suite, swarm: Daemon) 
     outcome = suite.run(
         """
         def test_fails(dockerkit):
-            dockerkit.service("busybox:stable", name="bad", command=["sh", "-c", "echo no luck; exit 3"])
+            dockerkit.service("busybox:stable", name="bad", secrets={"key": "s3cret"},
+                              command=["sh", "-c", "echo no luck with $(cat /run/secrets/key); exit 3"])
 
         def test_has_no_place(dockerkit):
             dockerkit.service("busybox:stable", command="sleep 100", placement=["node.labels.zone==mars"], timeout=2)
@@ -88,7 +89,8 @@ def test_what_keeps_a_service_from_running_is_told(suite: Suite, swarm: Daemon) 
     assert "ServiceError: the tasks of service 'bad' keep failing" in outcome.text
     assert "saw:  task: non-zero exit (3) (exit code 3)" in outcome.text
     assert "last lines of its log (bad):" in outcome.text
-    assert "no luck" in outcome.text
+    assert "    no luck with ***\n" in outcome.text
+    assert "luck with s3cret" not in outcome.text
     assert "NotReadyError: service 'service' has not converged after 2 s" in outcome.text
     assert "no suitable node (scheduling constraints not satisfied on 1 node)" in outcome.text
 

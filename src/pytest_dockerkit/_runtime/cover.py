@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 
     from pytest_dockerkit._engine.builders.masks import Mask
     from pytest_dockerkit._spec.container import ContainerSpec
+    from pytest_dockerkit._spec.service import ServiceSpec
 
 
 class Cover:
     """Covers a container's secrets in what is shown of it."""
 
-    def __init__(self, spec: ContainerSpec, values: Mapping[str, Secret] | None) -> None:
+    def __init__(self, spec: ContainerSpec | ServiceSpec, values: Mapping[str, Secret] | None) -> None:
         """Begin; nothing is read before there is something to cover.
 
         Args:
-            spec: the container's.
+            spec: the container's, or the service's.
             values: its secrets as they were read; None where another process has done that.
         """
         self._spec = spec
@@ -41,7 +42,7 @@ class Cover:
         return Mask(values)
 
 
-def _readable(spec: ContainerSpec) -> Iterator[tuple[str, Secret]]:
+def _readable(spec: ContainerSpec | ServiceSpec) -> Iterator[tuple[str, Secret]]:
     for name, each in spec.secrets.items():
         try:
             yield name, Secret(name, as_bytes(read(name, each).reveal()))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_dockerkit._poll import Look, retried, until_ready
 from pytest_dockerkit._runtime.addresses import url_of
+from pytest_dockerkit._runtime.cover import Cover
 from pytest_dockerkit._runtime.readiness import LOG_LINES, told_log
 from pytest_dockerkit._runtime.scope import EndsWithBlock
 from pytest_dockerkit._spec.ports import LOOPBACK, port_key
@@ -85,6 +86,8 @@ class RunningService(EndsWithBlock):
         #: For how long a task has to run before it counts, in seconds, and since when each was seen to run.
         self._settles_s = 0.0 if is_checked else _SETTLES_S
         self._seen: dict[str, float] = {}
+        #: Covers its secrets in a text that is about to be shown.
+        self._cover = Cover(spec, None)
         self.spec = spec
         self.id = service_id
         self.name = name
@@ -254,13 +257,14 @@ class RunningService(EndsWithBlock):
         )
         raise ServiceError(
             what,
-            saw="; ".join(filter(None, [str(update.get("Message") or ""), *reasons])) or "no reason is told",
+            saw=self._cover("; ".join(filter(None, [str(update.get("Message") or ""), *reasons])))
+            or "no reason is told",
             mend="read its log below, and correct its image, command or healthcheck",
             details=self._last_log(),
         )
 
     def _last_log(self) -> str:
-        return told_log(self.alias, self.logs(tail=LOG_LINES))
+        return told_log(self.alias, self._cover(self.logs(tail=LOG_LINES)))
 
     def remove(self) -> None:
         """Remove it, with its secrets and configs, and wait until its containers on this node are gone."""
