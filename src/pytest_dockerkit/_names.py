@@ -17,6 +17,9 @@ KEPT_LABEL = "pytest.dockerkit.kept"
 OWNER_LABEL = "pytest.dockerkit.owner"
 FINGERPRINT_LABEL = "pytest.dockerkit.fingerprint"
 
+#: The networks that the engine has by itself; they know no aliases, and are never removed.
+BUILT_IN = ("bridge", "host", "none")
+
 #: What Docker's embedded DNS answers for and its API takes as a part of a name.
 #: Source: moby, daemon/names/names.go, RestrictedNameChars; one character more than a host name has: "_".
 _ALIAS = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"

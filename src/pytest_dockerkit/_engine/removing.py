@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.translate import ConflictError, NotOnEngineError, translated
 from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, SocketWire, ask, path_of
-from pytest_dockerkit._names import RUN_LABEL
+from pytest_dockerkit._names import BUILT_IN, RUN_LABEL
 from pytest_dockerkit._poll import Look, until_ready
-from pytest_dockerkit._spec.network import BUILT_IN
 from pytest_dockerkit.errors import EngineError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pytest_dockerkit._names import BUILT_IN
 from pytest_dockerkit._runtime.scope import EndsWithBlock
-from pytest_dockerkit._spec.network import BUILT_IN
 from pytest_dockerkit._spec.refs import NetworkHandle, VolumeHandle
 
 if TYPE_CHECKING:

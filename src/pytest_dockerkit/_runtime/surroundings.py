@@ -8,13 +8,13 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_dockerkit._names import KEPT_LABEL, object_name
+from pytest_dockerkit._names import BUILT_IN, KEPT_LABEL, object_name
 from pytest_dockerkit._runtime.idle_networks import IdleNetworks
 from pytest_dockerkit._runtime.networks import Network, Volume
 from pytest_dockerkit._runtime.scope import RUN
 from pytest_dockerkit._runtime.subnets import Subnets
 from pytest_dockerkit._spec.mounts import VolumeSpec
-from pytest_dockerkit._spec.network import BUILT_IN, INTERNAL, ISOLATED, NetworkSpec
+from pytest_dockerkit._spec.network import INTERNAL, ISOLATED, NetworkSpec
 from pytest_dockerkit._spec.refs import External, FixtureRef
 from pytest_dockerkit._spec.subnets import takes_subnet
 from pytest_dockerkit.errors import SpecError

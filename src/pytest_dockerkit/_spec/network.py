@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pytest_dockerkit._names import did_you_mean
+from pytest_dockerkit._names import BUILT_IN, did_you_mean
 from pytest_dockerkit._spec import checks
 from pytest_dockerkit._spec.refs import External, FixtureRef, NetworkHandle
 from pytest_dockerkit._values import FrozenMapping
@@ -13,8 +13,6 @@ from pytest_dockerkit.errors import SpecError, without_our_frames
 
 ISOLATED = "isolated"
 INTERNAL = "internal"
-#: The networks that the engine has by itself; they know no aliases, and are never removed.
-BUILT_IN = ("bridge", "host", "none")
 #: Drivers whose containers are machines of their own on the wire of an interface.
 ON_A_WIRE = ("macvlan", "ipvlan")
 WORDS = (ISOLATED, INTERNAL, *BUILT_IN)

@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pytest_dockerkit._names import BUILT_IN
 from pytest_dockerkit._spec import checks
 from pytest_dockerkit._spec.fields import CHECKS
 from pytest_dockerkit._spec.healthcheck import HealthCheck
 from pytest_dockerkit._spec.image import ImageRequest, ImageSpec
 from pytest_dockerkit._spec.keywords import refuse_unknown, refuse_without_image, spec_from
-from pytest_dockerkit._spec.network import BUILT_IN, INTERNAL, ISOLATED, NetworkSpec
+from pytest_dockerkit._spec.network import INTERNAL, ISOLATED, NetworkSpec
 from pytest_dockerkit._spec.ports import LOOPBACK, PublishedPort, parse_port
 from pytest_dockerkit._spec.refs import External, FixtureRef, NetworkHandle
 from pytest_dockerkit._spec.secret import Secret
