@@ -63,9 +63,9 @@ def test_a_content_that_has_settled_is_read_once(root: Path, kept: Path, later: 
     assert digest(files, root, "a") == sha256("one")
     files.save()
     said = json.loads(kept.read_text())
-    said["files"]["a"][-1] = "by hand"
+    said["files"]["a"] = said["files"]["a"].replace(sha256("one"), "by-hand")
     kept.write_text(json.dumps(said))
-    assert digest(FileHashes(root, kept), root, "a") == "by hand"
+    assert digest(FileHashes(root, kept), root, "a") == "by-hand"
 
 
 def test_what_was_just_written_is_read_again(root: Path, kept: Path) -> None:
@@ -110,9 +110,9 @@ def test_a_clock_that_went_back_trusts_nothing(root: Path, kept: Path, monkeypat
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"format": 1}', '{"format": 0, "files": {"a": []}}', '{"format": 1, "files": []}',
-     '{"format": 1, "files": {"a": null}}', '{"format": 1, "files": {"a": []}}',
-     '{"format": 1, "files": {"a": [1]}}'],
+    ["", "{", "[]", "null", '{"format": 2}', '{"format": 1, "files": {"a": [1, "x"]}}', '{"format": 2, "files": []}',
+     '{"format": 2, "files": {"a": null}}', '{"format": 2, "files": {"a": ""}}', '{"format": 2, "files": {"a": "1 x"}}',
+     '{"format": 2, "files": {"a": [1]}}'],
 )  # fmt: skip
 def test_what_was_kept_and_is_torn_is_left_out(root: Path, kept: Path, later: None, text: str) -> None:
     kept.write_text(text)
@@ -120,7 +120,7 @@ def test_what_was_kept_and_is_torn_is_left_out(root: Path, kept: Path, later: No
     files = FileHashes(root, kept)
     assert digest(files, root, "a") == sha256("one")
     files.save()
-    assert json.loads(kept.read_text())["files"]["a"][-1] == sha256("one")
+    assert json.loads(kept.read_text())["files"]["a"].endswith(" " + sha256("one"))
 
 
 def test_two_processes_lose_nothing_of_each_other(root: Path, kept: Path, later: None) -> None:

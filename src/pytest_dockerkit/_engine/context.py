@@ -11,9 +11,8 @@ import stat
 import tarfile
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from pytest_dockerkit._engine.walk import Member, walk
 from pytest_dockerkit._spec.counts import what_counts
@@ -36,8 +35,7 @@ FINGERPRINT_FORMAT = 2
 _IN_MEMORY_BYTES = 32 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class BuildContext:
+class BuildContext(NamedTuple):
     """The files of a build: those that the target uses, and no others.
 
     Attributes:
@@ -137,9 +135,12 @@ def fingerprint(
         "bases": dict(bases),
     }
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
-    for member in context.members:
-        with _reading(member.path):
-            digest.update(_member_digest(context, member, hashes))
+    for path, status in context.members:
+        # Without a context manager: there may be thousands.
+        try:
+            digest.update(_member_digest(context, path, status, hashes))
+        except OSError as failure:
+            raise _not_read(path, failure) from None
     return digest.hexdigest()
 
 
@@ -219,13 +220,13 @@ def _ignore_file(path: Path) -> str:
         ) from None
 
 
-def _member_digest(context: BuildContext, member: Member, hashes: FileHashes | None) -> bytes:
-    path, status = member
-    said = os.fsencode(path) + b"\0%o\0" % status.st_mode
-    if stat.S_ISREG(status.st_mode):
+def _member_digest(context: BuildContext, path: str, status: os.stat_result, hashes: FileHashes | None) -> bytes:
+    mode = status.st_mode
+    said = os.fsencode(path) + b"\0%o\0" % mode
+    if stat.S_ISREG(mode):
         assert hashes is not None  # noqa: S101  - there are no members without a root
         said += hashes.digest(path, status).encode()
-    elif stat.S_ISLNK(status.st_mode):
+    elif stat.S_ISLNK(mode):
         assert context.root is not None  # noqa: S101  - there are no members without a root
         said += os.fsencode((context.root / path).readlink())
     # Of a length of its own, so that no two lists of members give the same bytes.
@@ -256,17 +257,19 @@ def _add(tar: tarfile.TarFile, context: BuildContext, member: str) -> None:
 def _reading(path: str) -> Iterator[None]:
     try:
         yield
-    except (FileNotFoundError, NotADirectoryError):
-        raise ContextMovedError(path) from None
     except OSError as failure:
-        if failure.errno is None or failure.errno == errno.EINVAL:
-            # It has become shorter while it was packed, or is no link any more.
-            raise ContextMovedError(path) from None
-        raise SpecError(
-            "a file of the build context cannot be read",
-            saw=f"{path}: {failure.strerror}",
-            mend="make it readable, or name it in the ignore file",
-        ) from None
+        raise _not_read(path, failure) from None
+
+
+def _not_read(path: str, failure: OSError) -> ContextMovedError | SpecError:
+    # Without a number it has become shorter while it was packed; EINVAL says that it is no link any more.
+    if isinstance(failure, FileNotFoundError | NotADirectoryError) or failure.errno in (None, errno.EINVAL):
+        return ContextMovedError(path)
+    return SpecError(
+        "a file of the build context cannot be read",
+        saw=f"{path}: {failure.strerror}",
+        mend="make it readable, or name it in the ignore file",
+    )
 
 
 def _add_text(tar: tarfile.TarFile, name: str, text: str, mode: int) -> None:

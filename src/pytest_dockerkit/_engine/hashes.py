@@ -13,14 +13,13 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 #: How old a file's times have to be for its content to be known by them, in nanoseconds. The coarsest file systems
 #: count in steps of two seconds. Source: FAT; git has the same rule, as "racy git".
 SETTLED_NS = 2_000_000_000
 
 #: Raised when the form of what is kept changes.
-_FORMAT = 1
+_FORMAT = 2
 
 
 class FileHashes:
@@ -34,8 +33,9 @@ class FileHashes:
     def __init__(self, root: Path, kept: Path | None) -> None:
         self._root = root
         self._kept = kept
-        #: By path: the state of the file, and after it the digest.
-        self._known: dict[str, list[Any]] = {} if kept is None else _read(kept)
+        #: By path: the state of the file, and after it the digest. One text each: of thousands of lists the
+        #: collector of Python's would make a stop of its own.
+        self._known: dict[str, str] = {} if kept is None else _read(kept)
         self._changed = False
         self._saving = threading.Lock()
 
@@ -47,17 +47,17 @@ class FileHashes:
             status: what `lstat` has just said of it.
         """
         known = self._known.get(path)
-        if known is not None and known[:-1] == _state(status):
-            return str(known[-1])
+        if known is not None and known.startswith(_state(status)):
+            return known.rpartition(" ")[2]
         now = time.time_ns()
         with (self._root / path).open("rb") as file:
             before = _state(os.fstat(file.fileno()))
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            after = _state(os.fstat(file.fileno()))
+            after = os.fstat(file.fileno())
         # One that was just written may be written once more without another time, and one that is being written
         # has no content yet.
-        if before == after and now - max(after[-2:]) > SETTLED_NS:
-            self._known[path] = [*after, digest]
+        if before == _state(after) and now - max(after.st_mtime_ns, after.st_ctime_ns) > SETTLED_NS:
+            self._known[path] = before + digest
             self._changed = True
         return digest
 
@@ -72,21 +72,21 @@ class FileHashes:
             _write(self._kept, {path: each for path, each in known.items() if os.path.lexists(self._root / path)})
 
 
-def _state(status: os.stat_result) -> list[int]:
-    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+def _state(status: os.stat_result) -> str:
+    return f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} "
 
 
-def _read(path: Path) -> dict[str, list[Any]]:
+def _read(path: Path) -> dict[str, str]:
     try:
         said = json.loads(path.read_bytes())
-        known: dict[str, list[Any]] = said["files"] if said["format"] == _FORMAT else {}
+        known: dict[str, str] = said["files"] if said["format"] == _FORMAT else {}
         # Written by hand or not: the rest is compared with what is there.
-        return known if all(isinstance(each, list) for each in known.values()) else {}
+        return known if all(isinstance(each, str) for each in known.values()) else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def _write(path: Path, known: dict[str, list[Any]]) -> None:
+def _write(path: Path, known: dict[str, str]) -> None:
     # Names that are no UTF-8 are escaped, as all that is not ASCII is.
     text = json.dumps({"format": _FORMAT, "files": known})
     written, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_dockerkit._runtime.kept_errors import keep_error, raise_kept
 from pytest_dockerkit.errors import BuildError, SpecError
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 REPOSITORY = "pytest-dockerkit"
 
 
-@dataclass(frozen=True)
-class Bases:
+class Bases(NamedTuple):
     """The images that a build stands on.
 
     Attributes:
@@ -40,8 +38,7 @@ class Bases:
     unsure: bool
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """All that goes into an image, at one moment.
 
     Attributes:

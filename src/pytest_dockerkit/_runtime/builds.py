@@ -17,7 +17,6 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_dockerkit._engine.build_request import BuildRequest
 from pytest_dockerkit._engine.context import ContextMovedError, fingerprint, read_context
 from pytest_dockerkit._engine.hashes import FileHashes
 from pytest_dockerkit._names import FINGERPRINT_LABEL, slug
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pytest_dockerkit._engine.base import Progress
+    from pytest_dockerkit._engine.build_request import BuildRequest
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._runtime.store import ImageStore
     from pytest_dockerkit._spec.dockerfile import Dockerfile
@@ -92,8 +92,7 @@ class Builds:
         return image
 
     def _is(self, reference: str, image: Image) -> bool:
-        facts = self._session.engine.images.find(reference)
-        return facts is not None and facts["Id"] == image.id
+        return (self._session.engine.images.find(reference) or {}).get("Id") == image.id
 
     def _of_this_state(self, spec: ImageSpec, *, settle: bool = False) -> Image | None:
         """Find or build the image of the files as they are now.
@@ -179,10 +178,8 @@ class Builds:
         if state.name not in self._asked and state.unsure:
             return None
         facts = self._session.engine.images.find(state.name)
-        if (
-            facts is not None
-            and ((facts.get("Config") or {}).get("Labels") or {}).get(FINGERPRINT_LABEL) != state.digest
-        ):
+        labels = {} if facts is None else (facts.get("Config") or {}).get("Labels") or {}
+        if facts is not None and labels.get(FINGERPRINT_LABEL) != state.digest:
             # Somebody has given the name to another image.
             return None
         known = self._builds.get((state.name, state.spec))
@@ -256,6 +253,9 @@ class Builds:
             self._session.ledger.gone("image", name)
 
     def _request(self, state: State, name: str, *, rebuild: bool, tell: Callable[[Progress], None]) -> BuildRequest:
+        # Here, where something is built; most runs only look.
+        from pytest_dockerkit._engine.build_request import BuildRequest
+
         spec = state.spec
         return BuildRequest(
             title=self._title(spec),

@@ -10,6 +10,7 @@ import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_dockerkit._names import did_you_mean
 from pytest_dockerkit._spec.instructions import Instruction, heredoc, read
@@ -59,8 +60,7 @@ class Stage:
         return tuple(each.triggered for each in self.body if each.triggered is not None)
 
 
-@dataclass(frozen=True)
-class Dockerfile:
+class Dockerfile(NamedTuple):
     """The stages of a Dockerfile, in its order.
 
     Attributes:

@@ -9,15 +9,14 @@ Source: moby/buildkit, dockerfile2llb, dispatchArg and dispatchEnv; moby, daemon
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_dockerkit._spec.dockerfile import PLATFORM_ARG, declared
 from pytest_dockerkit._spec.instructions import Instruction
 from pytest_dockerkit._spec.words import BLANKS, UNKNOWN, BadWordError, Unknown, expand, name_words
 
 
-@dataclass(frozen=True)
-class BaseFacts:
+class BaseFacts(NamedTuple):
     """What is known of an image that a stage stands on.
 
     Attributes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_dockerkit._spec.ignore import IgnoreRules
@@ -43,9 +42,9 @@ def hidden(context: BuildContext, text: str) -> Hidden | None:
         return Hidden(context, ignore_file=False)
     own = f".dockerkit.{hashlib.sha256(text.encode()).hexdigest()[:12]}.Dockerfile"
     if not any(each.path == _IGNORE_FILE for each in context.members):
-        return Hidden(replace(context, dockerfile_name=own, added=True), ignore_file=True)
+        return Hidden(context._replace(dockerfile_name=own, added=True), ignore_file=True)
     name = next(_excluded_names(context, own), None)
-    return None if name is None else Hidden(replace(context, dockerfile_name=name, added=True), ignore_file=False)
+    return None if name is None else Hidden(context._replace(dockerfile_name=name, added=True), ignore_file=False)
 
 
 def _excluded_names(context: BuildContext, own: str) -> Iterator[str]:
