@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
-from pytest_dockerkit import _options, _progress, _run, _screens, _summary
+from pytest_dockerkit import _given, _options, _progress, _run, _screens, _summary
 from pytest_dockerkit._references import References, collect
 from pytest_dockerkit._runtime import ledger, locking
 from pytest_dockerkit._runtime.image_registry import WARNING, ImageRegistry
@@ -64,7 +64,7 @@ def configured(arguments: argparse.Namespace) -> pytest.Config:
     try:
         config = pytest.Config.fromdictargs(given, words)
         _take_addopts(config)
-        _run.checked(config)
+        _given.checked(config)
         _run.keep_nothing(config)
     except pytest.UsageError as failure:
         raise SpecError(str(failure)) from None
@@ -105,7 +105,7 @@ def build(config: pytest.Config, names: Sequence[str], *, quiet: bool, push: boo
         SpecError: there is nothing to build, or nowhere to push to.
         EngineUnavailableError: no engine answers.
     """
-    settings = _run.settings(config)
+    settings = _given.settings(config)
     wanted = _names(config, settings, names)
     if push and settings.image_registry is None:
         raise SpecError(

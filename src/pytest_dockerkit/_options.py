@@ -9,7 +9,10 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import pytest
+    from pytest_dockerkit._parts import Config
+
+#: What stands between two addresses; a path in one of them may have spaces.
+_BETWEEN = r"\s+(?=[a-z]+://)"
 
 #: Options that are on or off, and what they say.
 FLAGS = {
@@ -22,7 +25,7 @@ OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
         "host",
         None,
         None,
-        "address of the Docker engine, such as unix:///var/run/docker.sock or ssh://user@host",
+        "address of the Docker engine, such as ssh://user@host; several, one by one, are dealt to xdist's workers",
     ),
     ("context", None, None, "docker context to use in place of the active one"),
     (
@@ -83,7 +86,7 @@ OPTIONS: tuple[tuple[str, str | None, tuple[str, ...] | None, str], ...] = (
 )
 
 
-def option(config: pytest.Config, name: str) -> str | None:
+def option(config: Config, name: str) -> str | None:
     """Read an option: command line, then environment, then ini file, then its default."""
     key = f"dockerkit_{name.replace('-', '_')}"
     default = next((each[1] for each in OPTIONS if each[0] == name), None)
@@ -91,7 +94,18 @@ def option(config: pytest.Config, name: str) -> str | None:
     return None if given is None else str(given)
 
 
-def flag(config: pytest.Config, name: str) -> bool:
+def flag(config: Config, name: str) -> bool:
     """Read an option that is on or off."""
     said = os.environ.get(f"DOCKERKIT_{name.upper()}", "").lower() in ("1", "true", "yes", "on")
     return bool(config.getoption(f"dockerkit_{name}") or said or config.getini(f"dockerkit_{name}"))
+
+
+def hosts(config: Config) -> tuple[str, ...]:
+    """Read the addresses of the engines, each once: command line, then environment, then ini file."""
+    import re
+
+    given = config.getoption("dockerkit_host")
+    if not isinstance(given, list):
+        said = given or os.environ.get("DOCKERKIT_HOST") or config.getini("dockerkit_host") or ""
+        given = re.split(_BETWEEN, said)
+    return tuple(dict.fromkeys(each.strip() for each in given if each.strip()))

@@ -12,23 +12,23 @@ import pytest
 
 from pytest_dockerkit import _signals, _workers
 from pytest_dockerkit._behind import behind_fixtures
-from pytest_dockerkit._options import OPTIONS, flag, option
+from pytest_dockerkit._given import engine_of, handed_down, settings
+from pytest_dockerkit._parts import part_for, part_without, parts_of, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pytest_dockerkit._parts import Config
     from pytest_dockerkit._runtime.early import Early
     from pytest_dockerkit._runtime.handles import RunningContainer
     from pytest_dockerkit._runtime.kept import Kept
     from pytest_dockerkit._runtime.progress import Screen
     from pytest_dockerkit._runtime.scope import ScopeInstance
     from pytest_dockerkit._runtime.session import Session
-    from pytest_dockerkit._runtime.settings import Settings
     from pytest_dockerkit._runtime.sharing import Sharing
 
 _SESSION = pytest.StashKey["Session"]()
-_SETTINGS = pytest.StashKey["Settings"]()
 _RUN_ID = pytest.StashKey[str]()
 _EARLY: pytest.StashKey[Early] = pytest.StashKey()
 _KEPT: pytest.StashKey[Kept | None] = pytest.StashKey()
@@ -39,46 +39,38 @@ SCREEN: pytest.StashKey[Callable[[], Screen]] = pytest.StashKey()
 CONTAINERS = pytest.StashKey[list["RunningContainer"]]()
 
 
-def is_worker(config: pytest.Config) -> bool:
+def is_worker(config: Config) -> bool:
     """Tell whether this is a worker of xdist's."""
     return hasattr(config, "workerinput")
 
 
 def hand_down(node: Any) -> None:
     """Tell an xdist worker of the run that it belongs to."""
-    config: pytest.Config = node.config
-    _signals.take(config)
+    _signals.take(node.config)
+    config = part_for(node)
     _workers.live(config, lambda: settings(config).directory("runs", run_id(config)))
     kept = kept_of(config)
-    secret = None if kept is None else kept.secret
-    _workers.hand_down(node, run_id(config), settings(config).state_dir, _engine(config), secret)
+    secret = _workers.secret_of(config, None if kept is None else kept.secret)
+    _workers.hand_down(node, run_id(config), settings(config).state_dir, engine_of(config), secret)
     node.workerinput["dockerkit_kept"] = "" if kept is None else str(kept.directory)
 
 
-def _handed_down(config: pytest.Config, key: str) -> str | None:
-    return _workers.handed_down(config, key, _engine(config))
-
-
-def _engine(config: pytest.Config) -> tuple[str | None, ...]:
-    return option(config, "host"), option(config, "context")
-
-
-def is_alone(config: pytest.Config) -> bool:
+def is_alone(config: Config) -> bool:
     """Tell whether this process clears up after itself: no xdist worker, or one on another machine."""
-    return _handed_down(config, "run") is None
+    return handed_down(config, "run") is None
 
 
-def run_id(config: pytest.Config) -> str:
+def run_id(config: Config) -> str:
     """Give the run's id; an xdist worker has the controller's."""
     if _RUN_ID not in config.stash:
         from pytest_dockerkit._names import new_run_id
 
         # One on another machine makes a run of its own.
-        config.stash[_RUN_ID] = _handed_down(config, "run") or new_run_id()
+        config.stash[_RUN_ID] = handed_down(config, "run") or new_run_id()
     return config.stash[_RUN_ID]
 
 
-def session_of(config: pytest.Config) -> Session:
+def session_of(config: Config) -> Session:
     """Give the run's session in this process, made when it is first needed; no engine is asked yet."""
     before = config.stash.get(_SESSION, None)
     if before is None or before.is_forked:
@@ -92,27 +84,28 @@ def session_of(config: pytest.Config) -> Session:
         owns = before is None and is_alone(config)
         place = settings(config).directory
         alive = _workers.alive_of(config, lambda: place("runs", run_id(config)), None if owns else process)
-        session = Session(settings(config), run_id(config), process, _Hooks(config), _sharing(config), alive)
-        screen = config.stash.get(SCREEN, None)
+        session = Session(settings(config), run_id(config), process, _Hooks(whole(config)), _sharing(config), alive)
+        screen = whole(config).stash.get(SCREEN, None)
         session.progress = Tasks(screen and screen(), process)
         session.removals.at_once = before is not None
         config.stash[_SESSION] = session
         if before is None:
-            _signals.take(config)
+            _signals.take(whole(config))
     return config.stash[_SESSION]
 
 
 def live_no_more(config: pytest.Config) -> None:
     """Show that the run is over; where no process has made anything of it, nothing of it stays."""
-    if _RUN_ID in config.stash:
-        _workers.live_no_more(config, _place(config))
+    for part in parts_of(config):
+        if _RUN_ID in part.stash:
+            _workers.live_no_more(part, _place(part))
 
 
-def _place(config: pytest.Config) -> Path:
+def _place(config: Config) -> Path:
     return settings(config).state_dir / "runs" / run_id(config)
 
 
-def kept_of(config: pytest.Config) -> Kept | None:
+def kept_of(config: Config) -> Kept | None:
     """Give what is kept from run to run, held by the process that owns this run; None if nothing is, or may be."""
     if not settings(config).reuse or not is_alone(config):
         return None
@@ -123,23 +116,19 @@ def kept_of(config: pytest.Config) -> Kept | None:
     return config.stash[_KEPT]
 
 
-def keep_nothing(config: pytest.Config) -> None:
+def keep_nothing(config: Config) -> None:
     """Take nothing of what is kept from run to run, whatever the settings say: no test is to run."""
     config.stash[_KEPT] = None
 
 
-def why_not_kept(config: pytest.Config) -> str | None:
-    """Say why nothing of this run is kept that was to be; None if that is not so."""
-    return config.stash.get(_NOT_KEPT, None)
-
-
 def release_kept(config: pytest.Config) -> None:
     """Let other runs have what is kept."""
-    if (kept := config.stash.get(_KEPT, None)) is not None:
-        kept.release()
+    for part in parts_of(config):
+        if (kept := part.stash.get(_KEPT, None)) is not None:
+            kept.release()
 
 
-def _sharing(config: pytest.Config) -> Sharing | None:
+def _sharing(config: Config) -> Sharing | None:
     from pathlib import Path
 
     from pytest_dockerkit._runtime.sharing import Sharing
@@ -147,25 +136,37 @@ def _sharing(config: pytest.Config) -> Sharing | None:
     if (kept := kept_of(config)) is not None:
         # The controller of workers makes nothing itself.
         return Sharing(kept.secret, kept.directory)
-    secret = _handed_down(config, "secret")
-    directory = _handed_down(config, "kept")
+    secret = handed_down(config, "secret")
+    directory = handed_down(config, "kept")
     return None if secret is None else Sharing(bytes.fromhex(secret), Path(directory) if directory else None)
 
 
-def bury(config: pytest.Config, process: str) -> None:
-    """Remove what an xdist worker had for itself that has died."""
-    if _workers.has_ledger(_place(config)):
+def bury(config: pytest.Config, process: str, *, died: bool) -> None:
+    """Note that an xdist worker has ended, and remove what it had for itself if it has died."""
+    part = part_without(config, process)
+    if died and _workers.has_ledger(_place(part)):
         from pytest_dockerkit._runtime import clearing
 
-        clearing.bury(session_of(config), process)
+        clearing.bury(session_of(part), process)
 
 
-def session_if_any(config: pytest.Config) -> Session | None:
+def session_if_any(config: Config) -> Session | None:
     """Give the session if anything in this process has needed one."""
     return config.stash.get(_SESSION, None)
 
 
-def session_to_finish(config: pytest.Config) -> Session | None:
+def sessions(config: pytest.Config) -> list[Session]:
+    """Give the sessions that anything in this process has needed; several where the run has several engines."""
+    return [part.stash[_SESSION] for part in parts_of(config) if _SESSION in part.stash]
+
+
+def to_finish(config: pytest.Config) -> list[tuple[Session, str | None]]:
+    """Give the sessions that this process has to clear up after, and for each why nothing of it is kept."""
+    found = [(session_to_finish(part), part.stash.get(_NOT_KEPT, None)) for part in parts_of(config)]
+    return [(session, why) for session, why in found if session is not None]
+
+
+def session_to_finish(config: Config) -> Session | None:
     """Give the session if this process has to clear up after the run: after itself, or after its workers."""
     if not is_alone(config):
         return None
@@ -178,11 +179,15 @@ def session_to_finish(config: pytest.Config) -> Session | None:
 
 def begin_end(session: pytest.Session) -> None:
     """Begin with what need not wait for the end of the session's fixtures, or of xdist's workers."""
-    config = session.config
-    prepare_handover(config)
-    orderly = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    prepare_handover(session.config)
+    if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        for part in parts_of(session.config):
+            _begin_end(part)
+
+
+def _begin_end(config: Config) -> None:
     is_controller = _RUN_ID in config.stash and _SESSION not in config.stash and is_alone(config)
-    if not orderly or not is_controller or not _workers.has_ledger(_place(config)):
+    if not is_controller or not _workers.has_ledger(_place(config)):
         return
     given = settings(config)
     if given.teardown == "wait" and not given.reuse and given.keep == "never":
@@ -201,10 +206,11 @@ def prepare_handover(config: pytest.Config, *, hurried: bool = False) -> None:
         hurried: whether the user does not want to wait any more, whatever the settings say.
     """
     if hurried or settings(config).teardown != "wait":
-        session = session_to_finish(config) or session_if_any(config)
-        if session is not None:
-            session.handover.hurried |= hurried
-            session.handover.prepare(owner=is_alone(config))
+        for part in parts_of(config):
+            session = session_to_finish(part) or session_if_any(part)
+            if session is not None:
+                session.handover.hurried |= hurried
+                session.handover.prepare(owner=is_alone(part))
 
 
 def scope_of(node: Any, scope: str) -> ScopeInstance:
@@ -248,67 +254,6 @@ def forget(before: pytest.Item | None, item: pytest.Item) -> None:
     """Let go of the containers of the test that ran before another: items stay as long as the session does."""
     if before is not None and before is not item and CONTAINERS in before.stash:
         del before.stash[CONTAINERS]
-
-
-def settings(config: pytest.Config) -> Settings:
-    """Give what the user has set, as it was when pytest began: tests change the environment."""
-    from pathlib import Path
-
-    from pytest_dockerkit._runtime.settings import (
-        Settings,
-        declared_images,
-        read_image_registry,
-        read_max_containers,
-        read_mirrors,
-        read_subnets,
-        state_dir,
-    )
-    from pytest_dockerkit._units import parse_seconds
-
-    if _SETTINGS not in config.stash:
-        # Of the controller, whose business it is to clear up after its workers.
-        given = _handed_down(config, "state")
-        config.stash[_SETTINGS] = Settings(
-            host=option(config, "host"),
-            context=option(config, "context"),
-            pull=option(config, "pull") or "missing",
-            builder=option(config, "builder") or "auto",
-            mirrors=read_mirrors(option(config, "mirrors") or ""),
-            image_registry=read_image_registry(option(config, "image-registry")),
-            image_push=option(config, "image-push") == "always",
-            subnets=read_subnets(option(config, "subnets")),
-            lock_file=config.rootpath / "dockerkit.lock",
-            images=declared_images(config.rootpath),
-            rebuild=flag(config, "rebuild"),
-            reuse=flag(config, "reuse"),
-            reuse_lifetime_s=parse_seconds("dockerkit_reuse_lifetime", option(config, "reuse-lifetime")),
-            project=config.rootpath,
-            max_containers=read_max_containers(option(config, "max-containers")),
-            teardown=option(config, "teardown") or "wait",
-            swarm=option(config, "swarm") or "join",
-            keep=option(config, "keep") or "never",
-            state_dir=state_dir() if given is None else Path(given),
-        )
-    return config.stash[_SETTINGS]
-
-
-def checked(config: pytest.Config) -> Settings:
-    """Give the settings, once the options and the table of the images have been checked.
-
-    Raises:
-        pytest.UsageError: something in them is wrong.
-    """
-    for name, _, choices, _ in OPTIONS:
-        value = option(config, name)
-        if choices and value not in choices:
-            msg = f"dockerkit_{name.replace('-', '_')} is {value!r}, and has to be one of: {', '.join(choices)}"
-            raise pytest.UsageError(msg)
-    from pytest_dockerkit.errors import SpecError
-
-    try:
-        return settings(config)
-    except SpecError as failure:
-        raise pytest.UsageError(str(failure)) from None
 
 
 class _Hooks:

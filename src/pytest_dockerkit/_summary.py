@@ -13,6 +13,8 @@ from pytest_dockerkit._units import show_bytes
 from pytest_dockerkit.errors import DockerkitError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pytest
 
     from pytest_dockerkit._runtime.session import Session
@@ -20,9 +22,28 @@ if TYPE_CHECKING:
 
 #: What can become of an image, the most telling first: what one worker has built is in the cache for the others.
 #: "present" is a reference that was on the engine before.
-_WORDS = {"built": "built", "pulled": "pulled", "cached": "cached", "present": "cached"}
+_WORDS = {"built": "built", "pulled": "pulled", "copied": "copied", "cached": "cached", "present": "cached"}
 
 _NOTHING = "nothing was made"
+
+
+def finish_all(
+    ended: Sequence[tuple[Session, str | None]], left_out: Sequence[str], *, verbose: bool
+) -> tuple[list[str], bool]:
+    """Finish the run on each of its engines, one after the other.
+
+    Args:
+        ended: the run, and why nothing of it is kept for the next one that was to be; once for each engine.
+        left_out: what is to be said of engines that were not used.
+        verbose: whether each image gets a line of its own.
+
+    Returns:
+        the lines to show, each with its engine where there are several; and whether something could not be removed.
+    """
+    told = [(session, finish(session, verbose=verbose, not_kept=why)) for session, why in ended]
+    several = any(session.settings.pool for session, _ in told)
+    lines = [f"{session.settings.host}: {line}" if several else line for session, (said, _) in told for line in said]
+    return [*lines, *left_out], any(left for _, (_, left) in told)
 
 
 def finish(session: Session, *, verbose: bool = False, not_kept: str | None = None) -> tuple[list[str], bool]:
@@ -155,19 +176,18 @@ def _ways_in(session: Session, containers: dict[str, dict[str, Any]], docker: st
 
 
 def _told(lines: list[dict[str, Any]]) -> str:
-    images: dict[str, dict[str, None]] = {"built": {}, "pulled": {}, "cached": {}, "started": {}}
+    images: dict[str, dict[str, None]] = {"built": {}, "pulled": {}, "copied": {}, "cached": {}, "started": {}}
     for line in lines:
         if line["do"] == "note":
             images.setdefault(line["what"], {})[line["name"]] = None
     made = Counter(line["kind"] for line in lines if line["do"] == "make")
     built = len(images["built"])
     # An image that one worker has built is taken from the cache by the others.
-    cached = len([name for name in images["cached"] if name not in images["built"]])
+    cached = len([name for name in images["cached"] if name not in images["built"] and name not in images["copied"]])
     parts = []
     if built or cached:
         parts.append(f"images: {built} built, {cached} from cache")
-    if images["pulled"]:
-        parts.append(f"{len(images['pulled'])} pulled")
+    parts += [f"{len(images[what])} {what}" for what in ("pulled", "copied") if images[what]]
     if reused := len(images.get("reused", ())):
         parts.append(f"{reused} {'container' if reused == 1 else 'containers'} reused")
     made["container"] = len(images["started"])

@@ -16,6 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pytest_dockerkit._parts import Config
     from pytest_dockerkit._runtime.alive import Alive
 
 #: Tells one start of a machine's kernel from all others. Source: random(4).
@@ -31,7 +32,7 @@ _ELSEWHERE = pytest.StashKey[list[tuple[list[str], bool]]]()
 _GIVEN: pytest.StashKey[Mapping[str, Any]] = pytest.StashKey()
 
 
-def alive_of(config: pytest.Config, directory: Callable[[], Path], process: str | None = None) -> Alive:
+def alive_of(config: Config, directory: Callable[[], Path], process: str | None = None) -> Alive:
     """Give what shows that this process lives; that of a run's owner is there once.
 
     Args:
@@ -46,7 +47,7 @@ def alive_of(config: pytest.Config, directory: Callable[[], Path], process: str 
     return config.stash.setdefault(_ALIVE, Alive(directory))
 
 
-def live(config: pytest.Config, directory: Callable[[], Path]) -> None:
+def live(config: Config, directory: Callable[[], Path]) -> None:
     """Show that the owner of the run lives, before any worker does."""
     from pytest_dockerkit.errors import DockerkitError
 
@@ -55,7 +56,7 @@ def live(config: pytest.Config, directory: Callable[[], Path]) -> None:
         alive_of(config, directory).hold()
 
 
-def live_no_more(config: pytest.Config, directory: Path) -> None:
+def live_no_more(config: Config, directory: Path) -> None:
     """Show that the run is over; where no process has made anything of it, nothing of it stays."""
     if _ALIVE in config.stash:
         config.stash[_ALIVE].release()
@@ -70,9 +71,14 @@ def has_ledger(directory: Path) -> bool:
     return any(directory.glob("*.jsonl"))
 
 
-def hand_down(
-    node: Any, run_id: str, state_dir: Path, engine: Sequence[str | None], secret: bytes | None = None
-) -> None:
+def secret_of(config: Config, kept: bytes | None) -> str:
+    """Give what makes digests of secrets useless to others, in hex: what was kept, or one for this run."""
+    import secrets
+
+    return config.stash.setdefault(_SECRET, (kept or secrets.token_bytes(32)).hex())
+
+
+def hand_down(node: Any, run_id: str, state_dir: Path, engine: Sequence[str | None], secret: str) -> None:
     """Tell a worker of the run that it belongs to; the controller owns it.
 
     Args:
@@ -80,21 +86,19 @@ def hand_down(
         run_id: the run's id.
         state_dir: where ledgers and locks are kept.
         engine: what the options say of the engine.
-        secret: what makes digests of secrets useless to others; None makes one for this run.
+        secret: what makes digests of secrets useless to others.
     """
-    import secrets
-
     there = next(each for each in (state_dir, *state_dir.parents) if each.exists())
     node.workerinput |= {
         "dockerkit_run": run_id,
         "dockerkit_state": str(state_dir),
-        "dockerkit_secret": node.config.stash.setdefault(_SECRET, (secret or secrets.token_bytes(32)).hex()),
+        "dockerkit_secret": secret,
         "dockerkit_place": str(there),
         "dockerkit_home": _home(there, engine),
     }
 
 
-def handed_down(config: pytest.Config, key: str, engine: Sequence[str | None]) -> str | None:
+def handed_down(config: Config, key: str, engine: Sequence[str | None]) -> str | None:
     """Give what the controller has handed down.
 
     Returns:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dockerkit import _behind, _options, _run, _signals, _workers
+from pytest_dockerkit import _behind, _given, _options, _parts, _run, _signals, _workers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -32,7 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("dockerkit", "containers (pytest-dockerkit)")
     for name, default, choices, text in _options.OPTIONS:
         shown = f"{text} (default: {default})" if default else text
-        group.addoption(f"--dockerkit-{name}", default=None, choices=choices, help=shown)
+        action = "append" if name == "host" else "store"
+        group.addoption(f"--dockerkit-{name}", action=action, default=None, choices=choices, help=shown)
         parser.addini(f"dockerkit_{name.replace('-', '_')}", text, default=None)
     for name, text in _options.FLAGS.items():
         group.addoption(f"--dockerkit-{name}", action="store_true", help=text)
@@ -53,18 +54,18 @@ def pytest_configure(config: pytest.Config) -> None:
         'container(image, *, build=, target=, name="container", scope="function", ports=, env=, …): '
         "a container that the test needs; every field of ContainerSpec is a keyword.",
     )
-    _run.checked(config)
+    _given.checked(config)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say which of the declared images are not built, since the environment names others."""
-    images = _run.settings(config).images
+    """Say which engines are used, where there are several; and which declared images are not built, but given."""
+    images, said = _given.settings(config).images, _parts.header(config)
     if not images:
-        return []
+        return said
     from pytest_dockerkit._spec.declared import GivenImage
 
     given = {name: each for name, each in images.items() if isinstance(each, GivenImage)}
-    return [f"dockerkit: image {name} is {each.reference} ({each.variable})" for name, each in given.items()]
+    return said + [f"dockerkit: image {name} is {each.reference} ({each.variable})" for name, each in given.items()]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -88,8 +89,7 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_testnodedown(node: Any, error: object | None) -> None:
     """Remove what a worker had for itself that has died, while the tests go on; hear what one elsewhere has done."""
     _workers.hear(node)
-    if error:
-        _run.bury(node.config, str(node.gateway.id))
+    _run.bury(node.config, str(node.gateway.id), died=bool(error))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -227,7 +227,7 @@ def _report_ours(item: pytest.Item, call: Any) -> Generator[None, Any, pytest.Te
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
     """Remove what is left; in the controller also what its workers have left, once they are gone."""
-    if (mine := _run.session_if_any(session.config)) is not None:
+    for mine in _run.sessions(session.config):
         # pytest ends the fixtures of the session now: no test can notice what of them is there for a moment longer.
         mine.removals.ending = True
     _run.begin_end(session)
@@ -260,7 +260,7 @@ def _end(session: pytest.Session) -> None:
 
 def _end_once(session: pytest.Session) -> None:
     try:
-        if (mine := _run.session_if_any(session.config)) is not None:
+        for mine in _run.sessions(session.config):
             mine.end()
     except Exception:
         _finish(session)
@@ -270,14 +270,10 @@ def _end_once(session: pytest.Session) -> None:
 
 def _finish(session: pytest.Session) -> None:
     told: tuple[list[str], bool] = ([], False)
-    if (runtime := _run.session_to_finish(session.config)) is not None:
+    if ended := _run.to_finish(session.config):
         from pytest_dockerkit import _summary
 
-        told = _summary.finish(
-            runtime,
-            verbose=session.config.get_verbosity() > 0,
-            not_kept=_run.why_not_kept(session.config),
-        )
+        told = _summary.finish_all(ended, _parts.left_out(session.config), verbose=session.config.get_verbosity() > 0)
     session.config.stash[_workers.TOLD] = told = _workers.with_those_elsewhere(session.config, *told)
     if told[1] and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -298,7 +294,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         from pytest_dockerkit import _progress
 
         _progress.end(config)
-    if (session := _run.session_if_any(config)) is not None:
+    for session in _run.sessions(config):
         session.close()
     _run.live_no_more(config)
     _run.release_kept(config)

@@ -110,9 +110,9 @@ def test_a_clock_that_went_back_trusts_nothing(root: Path, kept: Path, monkeypat
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"format": 2}', '{"format": 1, "files": {"a": [1, "x"]}}', '{"format": 2, "files": []}',
-     '{"format": 2, "files": {"a": null}}', '{"format": 2, "files": {"a": ""}}', '{"format": 2, "files": {"a": "1 x"}}',
-     '{"format": 2, "files": {"a": [1]}}'],
+    ["", "{", "[]", "null", '{"format": 2}', '{"format": 2, "files": []}', '{"format": 2, "files": {"a": null}}',
+     '{"format": 2, "files": {"a": ""}}', '{"format": 2, "files": {"a": "1 x"}}',
+     '{"format": 2, "files": {"a": [1]}}', '{"format": 1, "files": {"a": [1, "x"]}}'],
 )  # fmt: skip
 def test_what_was_kept_and_is_torn_is_left_out(root: Path, kept: Path, later: None, text: str) -> None:
     kept.write_text(text)

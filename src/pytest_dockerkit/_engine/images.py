@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pytest_dockerkit._engine.base import tell_nobody
+from pytest_dockerkit._engine.base import Progress, tell_nobody
 from pytest_dockerkit._engine.removing import remove_image
 from pytest_dockerkit._engine.translate import NotOnEngineError, translated
 from pytest_dockerkit._engine.wire import ask, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from pytest_dockerkit._engine.base import Progress
     from pytest_dockerkit._engine.client import Client
     from pytest_dockerkit._engine.wire import Wire
 
@@ -95,6 +94,18 @@ class Images:
         with translated(f"tag {image_id} as {name}"):
             ask(self._wire, "POST", path_of("images", image_id, "tag"), query={"repo": repository, "tag": tag})
 
+    def copy(self, reference: str, to: Images, tell: Callable[[Progress], None] = tell_nobody) -> None:
+        """Give an image to another engine, under its name; nothing of it is kept on this machine.
+
+        Raises:
+            EngineError: one of the two engines fails.
+        """
+        from pytest_dockerkit._engine.registry import follow
+
+        with translated(f"copy {reference} from another engine"):
+            saved = self._client.api.get_image(reference)
+            follow(to._client.api.load_image(_told(saved, tell)), tell_nobody)  # type: ignore[no-untyped-call]
+
     def commit(self, container: str, name: str, labels: dict[str, str]) -> None:
         """Make an image of a container's file system and settings."""
         changes = [f"LABEL {json.dumps(key)}={json.dumps(value)}" for key, value in labels.items()]
@@ -104,6 +115,15 @@ class Images:
     def remove(self, reference: str) -> None:
         """Remove an image's name, and the image if that was its last; one that is gone is no failure."""
         remove_image(self._wire, reference)
+
+
+def _told(pieces: Iterable[bytes], tell: Callable[[Progress], None]) -> Iterator[bytes]:
+    """Pass on an image that is on its way, and tell how much of it has come."""
+    done = 0
+    for piece in pieces:
+        done += len(piece)
+        tell(Progress("", done_bytes=done))
+        yield piece
 
 
 def platform_of(facts: Mapping[str, Any]) -> str:

@@ -22,7 +22,6 @@ from pytest_dockerkit._engine.hashes import FileHashes
 from pytest_dockerkit._names import FINGERPRINT_LABEL, slug
 from pytest_dockerkit._runtime.build_secrets import revealed
 from pytest_dockerkit._runtime.build_state import Bases, State, kept_failure, never_at_rest
-from pytest_dockerkit._runtime.image_registry import ImageRegistry
 from pytest_dockerkit._runtime.images import Image
 from pytest_dockerkit._runtime.locks import image_lock
 from pytest_dockerkit._runtime.progress import note_context, note_image
@@ -58,7 +57,6 @@ class Builds:
         self._builds: dict[tuple[str, ImageSpec], Image] = {}
         #: Images of contexts that changed while they were built, for this process.
         self._restless: dict[ImageSpec, Image] = {}
-        self._shared = ImageRegistry(session)
         #: The digests of contexts' files, by the context.
         self._hashes: dict[Path, FileHashes] = {}
         self._numbers = itertools.count(1)
@@ -110,7 +108,7 @@ class Builds:
         if image is None:
             with self._lock(state):
                 # Whoever held the lock may have built it while we waited.
-                image = self._current(state) or self._fetched(state)
+                image = self._current(state) or self._store.elsewhere.built(state, self._title(state.spec))
                 if image is None:
                     failed = self._session.directory / f"not-built-{state.tag}"
                     # Each test that wants it would build it again, and fail in the same way.
@@ -124,18 +122,6 @@ class Builds:
             with self._session.progress.task("waiting for another process to build", self._title(state.spec)):
                 held.enter_context(image_lock(self._session.settings, state.tag))
             yield
-
-    def _fetched(self, state: State) -> Image | None:
-        """Take an image that another machine has built, if the registry that they share has it."""
-        if self._session.settings.rebuild or state.unsure:
-            return None
-        title, begin = self._title(state.spec), time.monotonic()
-        facts = self._shared.fetch(state.name, state.digest, title=title, platform=state.spec.platform)
-        if facts is None:
-            return None
-        image = Image(self._session, facts, state.name, cached=False, title=title)
-        note_image(self._session, "pulled", image, time.monotonic() - begin)
-        return image
 
     def _state(self, spec: ImageSpec) -> State:
         """Look at all that goes into an image, once more if a file goes meanwhile.
@@ -235,7 +221,7 @@ class Builds:
         image = Image(session, facts, state.name, cached=same, title=self._title(spec))
         if not same:
             note_image(session, "built", image, seconds)
-        self._shared.publish(state.name, state.digest, title=image.title)
+        self._store.elsewhere.registry.publish(state.name, state.digest, title=image.title)
         return image
 
     def _must_rebuild(self, state: State) -> bool:

@@ -193,7 +193,7 @@ def note_image(session: Session, what: str, image: Image, seconds: float | None 
 
     Args:
         session: whose run it is.
-        what: "built", "pulled" or "cached"; "present" is one that was pulled before the run.
+        what: "built", "pulled", "copied" or "cached"; "present" is one that was pulled before the run.
         image: the image.
         seconds: how long it took, where anything was done for it.
     """

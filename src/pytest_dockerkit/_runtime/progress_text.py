@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_dockerkit._runtime.progress import State
 
 #: What is done, and what was done then.
-_PAST = {"building": "built", "pulling": "pulled", "pushing": "pushed"}
+_PAST = {"building": "built", "pulling": "pulled", "copying": "copied", "pushing": "pushed"}
 
 #: How much of a step is to be seen before there is room for bytes, in characters: `[build 3/7]`.
 _STEP = 12

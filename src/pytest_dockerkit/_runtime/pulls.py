@@ -126,8 +126,16 @@ class Pulls:
             there = self._images.find(reference)
             if policy != "always" and (found := self._taken(there, reference, platform)) is not None:
                 return found
+            if policy == "missing" and there is None and (found := self._copied(reference, platform)) is not None:
+                return found
             name = self._ask(reference, platform, lambda: self._pull(there, reference, platform, tell))
             return self._pulled(name, reference, platform, began)
+
+    def _copied(self, reference: str, platform: str | None) -> Image | None:
+        """Copy it from another engine of the run, so that all tests have the same."""
+        if not self._session.settings.pool:
+            return None
+        return self._session.images.elsewhere.copied(parse(reference).short, reference, platform)
 
     def _taken(self, there: Facts | None, reference: str, platform: str | None) -> Image | None:
         """Take the image that is there, if it is for that platform; or the one beside it that is."""

@@ -342,6 +342,7 @@ class Session:
     def close(self) -> None:
         """Close the connections."""
         self.watcher.close()
+        self.images.close()
         if "_engine" in self.__dict__:
             self._engine.close()
         self.alive.release()

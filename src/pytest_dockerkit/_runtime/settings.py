@@ -54,6 +54,7 @@ class Settings:
     Attributes:
         host: the engine's address, or None to find it as the docker command line does.
         context: the docker context, or None for the active one.
+        pool: the addresses of the other engines of the run, whose images are taken before they are made once more.
         pull: when images are pulled, where a spec does not say.
         rebuild: build every image once more, though nothing has changed.
         builder: what builds images: auto, buildx, buildkit or classic.
@@ -76,6 +77,7 @@ class Settings:
 
     host: str | None = None
     context: str | None = None
+    pool: tuple[str, ...] = ()
     pull: str = "missing"
     rebuild: bool = False
     builder: str = "auto"

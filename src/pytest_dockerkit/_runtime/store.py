@@ -15,6 +15,7 @@ from pytest_dockerkit.errors import SpecError
 
 if TYPE_CHECKING:
     from pytest_dockerkit._runtime.builds import Builds
+    from pytest_dockerkit._runtime.elsewhere import Elsewhere
     from pytest_dockerkit._runtime.session import Session
     from pytest_dockerkit._spec.declared import Declared, DeclaredImage
     from pytest_dockerkit._spec.image import ImageRequest
@@ -31,6 +32,7 @@ class ImageStore:
         self._session = session
         self.pulls = Pulls(session)
         self._builds: Builds | None = None
+        self._elsewhere: Elsewhere | None = None
         #: Held while that is made: what a process has built is known in one place.
         self._making = threading.Lock()
         self._locks: defaultdict[ImageSpec, threading.RLock] = defaultdict(threading.RLock)
@@ -45,6 +47,22 @@ class ImageStore:
 
                 self._builds = Builds(self._session, self)
             return self._builds
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        """Those that are elsewhere."""
+        with self._making:
+            if self._elsewhere is None:
+                # Most images are on the engine.
+                from pytest_dockerkit._runtime.elsewhere import Elsewhere
+
+                self._elsewhere = Elsewhere(self._session)
+            return self._elsewhere
+
+    def close(self) -> None:
+        """Close the connections to other engines."""
+        if self._elsewhere is not None:
+            self._elsewhere.close()
 
     def get(self, request: ImageRequest, *, pull: str | None = None, platform: str | None = None) -> Image:
         """Give an image, made if need be.
