@@ -56,13 +56,15 @@ class Client:
         import docker
 
         try:
-            return docker.DockerClient(version=self._version, timeout=CALL_TIMEOUT_S, **self._options)
+            made = docker.DockerClient(version=self._version, timeout=CALL_TIMEOUT_S, **self._options)
+            trust_what_is_given(made.api)
         except Exception as failure:  # noqa: BLE001  - of a configuration that it does not expect, it raises anything
             raise EngineError(
                 "docker-py cannot be set up",
                 saw=f"{type(failure).__name__}: {failure}",
                 mend="correct docker's configuration (~/.docker/config.json, or that in DOCKER_CONFIG)",
             ) from None
+        return made
 
     def close(self) -> None:
         """Close its connections, if it was ever made."""
@@ -102,6 +104,21 @@ class ClientWire:
 
     def close(self) -> None:
         """Leave the connections to the client, whose they are."""
+
+
+def trust_what_is_given(api: APIClient) -> None:
+    """Let docker-py trust the certificates that are given for the engine, whatever the environment says.
+
+    Requests takes REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE before those of a session, and no engine's own authority is
+    among them. Source: requests, sessions.py, merge_environment_settings.
+    """
+    merge = api.merge_environment_settings
+
+    def merged(url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        return merge(url, proxies, stream, api.verify if verify is None else verify, cert)
+
+    if api.verify is not True:
+        api.merge_environment_settings = merged  # type: ignore[method-assign]
 
 
 #: Held while docker-py is imported.

@@ -13,6 +13,7 @@ from docker.context import ContextAPI
 from docker.context.config import get_current_context_name
 from docker.utils import kwargs_from_env
 
+from pytest_dockerkit._engine.client import trust_what_is_given
 from pytest_dockerkit._engine.connect import Place, usual_socket, variables_of_environment
 from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S
 from pytest_dockerkit.errors import EngineUnavailableError
@@ -70,6 +71,7 @@ def say_version(options: Mapping[str, Any]) -> dict[str, Any]:
     _knock(options.get("base_url"))
     # docker-py's "auto" asks for the version as well, and keeps only a part of the answer.
     asking = docker.APIClient(version=MINIMUM_DOCKER_API_VERSION, timeout=CALL_TIMEOUT_S, **options)
+    trust_what_is_given(asking)
     try:
         said: dict[str, Any] = asking.version(api_version=False)
         return said

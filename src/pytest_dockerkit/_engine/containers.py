@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from pytest_dockerkit._engine.answers import Answer
     from pytest_dockerkit._engine.client import Client
+    from pytest_dockerkit._engine.tls import TlsWire
     from pytest_dockerkit._engine.wire import Query, Wire
 
 Json = dict[str, Any]
@@ -153,9 +154,14 @@ class Containers:
         return Exit(self._exit_code(session, argv, deadline), stdout, stderr)
 
     def _converse(self, session: str, stdin: bytes | None, timeout_s: float | None) -> tuple[bytes, bytes]:
-        if isinstance(self._wire, SocketWire):
+        wire: SocketWire | TlsWire | None = self._wire if isinstance(self._wire, SocketWire) else None
+        if wire is None and stdin is not None and self._client.api.base_url.startswith("https://"):
+            from pytest_dockerkit._engine.tls import TlsWire
+
+            wire = TlsWire(self._client.api, self._wire.prefix)
+        if wire is not None:
             begin = {"Detach": False, "Tty": False}
-            with upgraded(self._wire, path_of("exec", session, "start"), begin) as (connection, receive):
+            with upgraded(wire, path_of("exec", session, "start"), begin) as (connection, receive):
                 return streams.converse(connection, stdin, timeout_s, receive)
         given = self._client.api.exec_start(session, socket=True)
         with streams.closing(given):

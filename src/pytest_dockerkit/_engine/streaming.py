@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pytest_dockerkit._engine.client import Client
+    from pytest_dockerkit._engine.tls import TlsConnection, TlsWire
     from pytest_dockerkit._engine.wire import Query, Wire
 
 #: How much is read at a time where docker-py reads, in bytes.
@@ -110,7 +111,9 @@ def _by_client(
 
 
 @contextmanager
-def upgraded(wire: SocketWire, path: str, body: Any) -> Iterator[tuple[socket.socket, Callable[[int], bytes]]]:
+def upgraded(
+    wire: SocketWire | TlsWire, path: str, body: Any
+) -> Iterator[tuple[socket.socket | TlsConnection, Callable[[int], bytes]]]:
     """Ask for a connection that both sides talk on as they like: give it for the block, and what reads from it.
 
     What has come together with the head of the answer is in what reads, and lost to whoever reads the connection.
