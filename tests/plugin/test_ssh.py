@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import paramiko
 import pytest
 
+from pytest_dockerkit._engine.daemon import Daemon
 from pytest_dockerkit._poll import Look, until_ready
+from pytest_dockerkit.errors import EngineUnavailableError
 from tests.plugin.conftest import leftovers
 from tests.plugin.ssh_server import SshServer, reached_by_ssh
 
@@ -100,4 +102,15 @@ def test_who_has_another_key_is_told(suite: Suite, server: SshServer) -> None:
     outcome = suite.run(JOB, f"--dockerkit-host={server.address}", "-k", "reached", subprocess=True)
     outcome.ended(errors=1, deselected=3)
     assert f"no Docker engine answers at {server.address}\n" in outcome.text
-    assert "saw:  AuthenticationException: Authentication failed" in outcome.text
+    assert "  saw:  SSHException: " in outcome.text
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_a_connection_that_ends_is_told(server: SshServer, used: bool) -> None:
+    engine = Daemon(server.address)
+    if used:
+        assert engine.memory_bytes()
+    server.close()
+    with pytest.raises(EngineUnavailableError, match="the engine went away while it was to "):
+        engine.containers.inspect("of-nobody")
+    engine.close()

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from pytest_dockerkit._engine.answers import Answer
+from pytest_dockerkit._engine.translate import went_away
 from pytest_dockerkit._engine.wire import CALL_TIMEOUT_S, written
 from pytest_dockerkit.errors import EngineError
 
@@ -59,6 +60,9 @@ class Client:
             made = docker.DockerClient(version=self._version, timeout=CALL_TIMEOUT_S, **self._options)
             trust_what_is_given(made.api)
         except Exception as failure:  # noqa: BLE001  - of a configuration that it does not expect, it raises anything
+            if type(failure).__module__.startswith("paramiko."):
+                # Over ssh it connects at once.
+                raise went_away("let docker-py in", failure) from None
             raise EngineError(
                 "docker-py cannot be set up",
                 saw=f"{type(failure).__name__}: {failure}",
@@ -92,14 +96,20 @@ class ClientWire:
         """Ask, and give the answer, whatever it is; docker-py's exceptions come out."""
         api = self._client.api
         request = written(self.prefix, path, query, body, self._headers)
-        said = api.request(
-            method,
-            f"{api.base_url}{request.target}",
-            data=request.body,
-            headers=dict(request.headers),
-            timeout=timeout_s,
-            allow_redirects=False,
-        )
+        try:
+            said = api.request(
+                method,
+                f"{api.base_url}{request.target}",
+                data=request.body,
+                headers=dict(request.headers),
+                timeout=timeout_s,
+                allow_redirects=False,
+            )
+        except AttributeError as failure:
+            # What docker-py comes to where its connection by ssh has ended.
+            if not api.base_url.startswith("http+docker://ssh"):
+                raise
+            raise ConnectionResetError("the connection by ssh has ended") from failure
         return Answer(said.status_code, {key.lower(): value for key, value in said.headers.items()}, said.content)
 
     def close(self) -> None:

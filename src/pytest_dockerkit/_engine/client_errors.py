@@ -33,7 +33,7 @@ def client_error(doing: str, failure: Exception, mend: str = "") -> DockerkitErr
         return refusal(doing, answer, mend)
     if isinstance(failure, _TOO_LONG):
         return took_too_long(doing, failure)
-    if isinstance(failure, _NO_SERVICE):
+    if isinstance(failure, _NO_SERVICE) or type(failure).__module__.startswith("paramiko."):
         return went_away(doing, failure)
     if isinstance(failure, docker.errors.DockerException):
         return EngineError(f"the engine could not {doing}", saw=str(failure), mend=mend)

@@ -34,7 +34,7 @@ NOT_FOUND = 404
 NO_CONTAINER = r"No such container: (?P<name>[^\s:]+)"
 
 #: Whose exceptions docker-py lets out: its own, and those of what it is made of.
-_OF_CLIENT = frozenset({"docker", "requests", "urllib3", "http"})
+_OF_CLIENT = frozenset({"docker", "requests", "urllib3", "http", "paramiko"})
 
 
 @contextmanager
@@ -60,7 +60,8 @@ def translated(doing: str, mend: str = "") -> Iterator[None]:
 
             if (error := client_error(doing, failure, mend)) is not None:
                 raise error from None
-        if isinstance(failure, ConnectionError):
+        # The latter is what ssh's client has for a connection that has ended.
+        if isinstance(failure, ConnectionError | EOFError):
             raise went_away(doing, failure) from None
         raise
 
